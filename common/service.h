@@ -1,0 +1,58 @@
+/* The skeleton of every daemon: main() is a table and one call to service_main(). */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/config.h"
+#include "common/error.h"
+#include "common/ipc.h"
+#include "common/request_page.h"
+
+/* Rights as data: a service's privileges.c. It ends with no capabilities but `capabilities`, an empty bounding set and no_new_privs. */
+struct service_privileges {
+    enum config_user user;
+    uint64_t capabilities;             /* bits of capabilities kept (unpack), 0 for all daemons */
+    const uint32_t *groups;            /* supplementary; NULL: none */
+    uint64_t nofile;                   /* RLIMIT_NOFILE, soft = hard */
+};
+
+/* What the daemon is told about itself; lives as long as the process. */
+struct service_context {
+    const struct config *config;
+    uint64_t generation;
+    enum death_reason last_death;
+    struct request_page *page;
+    int root_fd;  /* ROOT/NAME, owned by the service's user */
+    int state_fd; /* STATE/NAME */
+    const int *fds; /* LISTEN_FDS, by LISTEN_FDNAMES: see service_fd */
+    size_t fd_count;
+};
+
+struct service {
+    const char *name;
+    const struct ipc_method *methods; /* NULL: no ipc socket */
+    const struct service_privileges *privileges;
+    void *state;
+    struct error *(*open)(void *state, const struct service_context *context);    /* still root; may be NULL */
+    struct error *(*recover)(void *state, const struct service_context *context); /* confined; then READY=1 */
+    struct error *(*ping)(void *state);   /* the work path, for the heartbeat; may be NULL */
+    struct error *(*run)(void *state);    /* the main thread's loop; NULL: waits for SIGTERM */
+    void (*close)(void *state);           /* on SIGTERM; may be NULL */
+    const enum config_user *callers;      /* users that may call, beside root; ended by CONFIG_USER_ROOT */
+};
+
+/* Parses flags, sets up logging, reads the environment (LISTEN_FDS, NOTIFY_SOCKET, BULKHEAD_GENERATION, BULKHEAD_LAST_DEATH; the page is the
+ * fd named "page"), makes ROOT/NAME and STATE/NAME, runs open, drops rights, runs recover, serves ipc, says READY=1, then
+ * WATCHDOG=1 every second after a Ping that it sent to itself. Returns main()'s exit status. */
+int service_main(int argc, char **argv, const struct service *service);
+
+/* The inherited descriptor of that name, or -1. */
+int service_fd(const struct service_context *context, const char *name);
+
+/* sd_notify(3)'s protocol to $NOTIFY_SOCKET; nothing where there is none. Text like "READY=1" or "STATUS=...". */
+void service_notify(const char *text);
+
+/* Drops to the user and capabilities of privileges; used by service_main, fetch and unpack. Irreversible. */
+struct error *service_confine(const struct config *config, const struct service_privileges *privileges)
+    __attribute__((warn_unused_result));
