@@ -1,0 +1,110 @@
+/* The contract between sandboxd and a pod's shim: one wire.h message per SEQPACKET packet at STATE/shim/POD/sock.
+ * Each request is a step under an id that sandboxd chooses; the shim keeps a step's result until SHIM_ACK, so a new sandboxd
+ * asks (SHIM_HELLO) what ran, and goes on. The same id sent again: joins, never runs twice. */
+#pragma once
+
+#include <stdint.h>
+
+enum { SHIM_VERSION = 1, SHIM_ID_SIZE = 65, SHIM_EXEC_OUTPUT_MAX = 16 << 20 };
+
+/* Every packet begins with these 24 bytes, then wire.h fields. */
+struct shim_header {
+    uint32_t version;
+    uint32_t type;    /* enum shim_type */
+    uint64_t step;    /* sandboxd's id of the step; 0 for events, HELLO, and LIST */
+    int32_t code;     /* of a RESULT: gRPC's, 0 is OK; SHIM_TAG_TEXT tells more */
+    uint32_t reserved;
+};
+
+enum shim_type {
+    /* sandboxd to shim */
+    SHIM_HELLO = 1,     /* GENERATION of sandboxd. Answer: a HELLO with PID, POD_STATE; then one CONTAINER per container (with a
+                           pidfd where it lives), one RESULT per finished unacknowledged step, one STEP_RUNNING per running one, one END. */
+    SHIM_ACK,           /* step: its result may be forgotten. No answer */
+    SHIM_POD_SETUP,     /* NETNS_MODE, IPC_MODE, PID_MODE, HOSTNAME, CGROUP (pod's path below each hierarchy), SHM_SIZE. Idempotent. RESULT:
+                           NETNS path (pinned), PID of the shim, IPC_FD, UTS_FD, PID_NS_FD numbers, SHM path */
+    SHIM_POD_TEARDOWN,  /* undo of all of POD_SETUP and of what is left of containers; idempotent */
+    SHIM_QUIT,          /* the shim drops its store, removes STATE/shim/POD and ROOT/shim/POD, answers and ends */
+    SHIM_RUN,           /* PROGRAM (absolute), ARG*, ENV*, STDIN, TIMEOUT_MS: runs a program (CNI plugin) to its end in POD/step, in the
+                           host's namespaces. RESULT: STATUS (wait status), fd 0: memfd of stdout, fd 1: memfd of stderr */
+    SHIM_ROOTFS,        /* CONTAINER, LAYER* (lowest first): mounts the overlay at STATE/shim/POD/rootfs/CONTAINER, upper and work on ROOT/shim/POD/
+                           CONTAINER. RESULT: PATH; fds of etc/passwd then etc/group of the container's root (tags HAS_PASSWD, HAS_GROUP) */
+    SHIM_PREPARE_MOUNTS,/* MOUNT_SOURCE*: host paths; a missing one is made as a directory. RESULT: OK, or which failed */
+    SHIM_CREATE,        /* CONTAINER, RUNTIME (absolute binary), BUNDLE (has config.json), CGROUP (container's path), LOG_PATH ("" none),
+                           FLAGS (terminal, stdin, stdin once). RESULT: PID, START_TICKS; fd 0: pidfd */
+    SHIM_START,         /* CONTAINER. RESULT: TIME_NS (REALTIME) */
+    SHIM_SIGNAL,        /* CONTAINER, SIGNAL; SIGKILL kills the whole cgroup. Of an exited container: OK */
+    SHIM_DELETE,        /* CONTAINER: kills what lives, runtime delete, rootfs, cgroup, upper directory, its exit record. Idempotent */
+    SHIM_EXEC,          /* CONTAINER, PROCESS (process.json text), TIMEOUT_MS: at most once. RESULT: STATUS, fds: memfds of stdout, stderr;
+                           on timeout DEADLINE_EXCEEDED and the process tree of the exec is killed. Also ARG* as fallback for logs */
+    SHIM_REOPEN_LOG,    /* CONTAINER. RESULT after logd went over to the new file */
+    SHIM_LIST,          /* as HELLO, without the handshake */
+    SHIM_ACK_EXIT,      /* CONTAINER: sandboxd has stored the exit. No answer */
+
+    /* shim to sandboxd */
+    SHIM_RESULT = 64,
+    SHIM_STEP_RUNNING,
+    SHIM_CONTAINER,     /* CONTAINER, STATE (enum shim_container_state), PID, START_TICKS, and for EXITED: STATUS, TIME_NS, OOM */
+    SHIM_EXITED,        /* event, repeated at each HELLO until ACK_EXIT: CONTAINER, STATUS (wait status), TIME_NS, OOM, UNKNOWN */
+    SHIM_END,
+};
+
+enum shim_container_state {
+    SHIM_CONTAINER_CREATING = 1,
+    SHIM_CONTAINER_CREATED,
+    SHIM_CONTAINER_STARTING,
+    SHIM_CONTAINER_RUNNING,
+    SHIM_CONTAINER_EXITED,
+};
+
+enum { SHIM_NAMESPACE_HOST = 0, SHIM_NAMESPACE_OWN = 1 };
+enum { SHIM_FLAG_TERMINAL = 1, SHIM_FLAG_STDIN = 2, SHIM_FLAG_STDIN_ONCE = 4 };
+
+/* POD_STATE bits */
+enum { SHIM_POD_IS_SET_UP = 1, SHIM_POD_IS_TORN_DOWN = 2 };
+
+/* s: string, u: u64, b: bytes */
+enum shim_tag {
+    SHIM_TAG_TEXT = 1,        /* s: an error's text */
+    SHIM_TAG_GENERATION,      /* u */
+    SHIM_TAG_PID,             /* u */
+    SHIM_TAG_START_TICKS,     /* u */
+    SHIM_TAG_CONTAINER,       /* s */
+    SHIM_TAG_STATE,           /* u */
+    SHIM_TAG_STATUS,          /* u: wait status */
+    SHIM_TAG_TIME_NS,         /* u */
+    SHIM_TAG_OOM,             /* u */
+    SHIM_TAG_UNKNOWN,         /* u: 1: the exit status could not be had */
+    SHIM_TAG_POD_STATE,       /* u */
+    SHIM_TAG_NETNS_MODE,      /* u: SHIM_NAMESPACE_* */
+    SHIM_TAG_IPC_MODE,        /* u */
+    SHIM_TAG_PID_MODE,        /* u: OWN: the pod shares one PID namespace, with a first process of ours */
+    SHIM_TAG_HOSTNAME,        /* s: set in an own uts namespace; absent: the host's uts namespace */
+    SHIM_TAG_CGROUP,          /* s: "/kubepods/pod1", below every controller's root */
+    SHIM_TAG_SHM_SIZE,        /* u: bytes */
+    SHIM_TAG_NETNS,           /* s: path */
+    SHIM_TAG_IPC_FD,          /* u: N of /proc/PID/fd/N */
+    SHIM_TAG_UTS_FD,          /* u */
+    SHIM_TAG_PID_NS_FD,       /* u */
+    SHIM_TAG_SHM,             /* s: path */
+    SHIM_TAG_PROGRAM,         /* s */
+    SHIM_TAG_ARG,             /* s, repeated; argv[0] included */
+    SHIM_TAG_ENV,             /* s, repeated */
+    SHIM_TAG_STDIN,           /* b */
+    SHIM_TAG_TIMEOUT_MS,      /* u: 0: none */
+    SHIM_TAG_LAYER,           /* s, repeated, the lowest first */
+    SHIM_TAG_PATH,            /* s */
+    SHIM_TAG_HAS_PASSWD,      /* u */
+    SHIM_TAG_HAS_GROUP,       /* u */
+    SHIM_TAG_MOUNT_SOURCE,    /* s, repeated */
+    SHIM_TAG_RUNTIME,         /* s */
+    SHIM_TAG_BUNDLE,          /* s */
+    SHIM_TAG_LOG_PATH,        /* s */
+    SHIM_TAG_FLAGS,           /* u */
+    SHIM_TAG_SIGNAL,          /* u */
+    SHIM_TAG_PROCESS,         /* s: an OCI process object in JSON, handed to the runtime as a file */
+    SHIM_TAG_TRUNCATED,       /* u: 1: the output went beyond SHIM_EXEC_OUTPUT_MAX and was cut */
+    SHIM_TAG_STEP_TYPE,       /* u: of a RESULT or STEP_RUNNING: the request's type */
+    SHIM_TAG_RUNTIME_NAME,    /* s: handler, for messages */
+    SHIM_TAG_SYSCTL,          /* s, repeated: "net.core.somaxconn=1024" */
+};
