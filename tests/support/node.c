@@ -1,0 +1,349 @@
+/* How a test starts, kills, counts and ends a whole node. */
+#include "tests/support/node.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/memory.h"
+#include "proto/cri.pb-c.h"
+#include "tests/support/cri_client.h"
+
+enum { READY_TIMEOUT_S = 60, CENSUS_TIMEOUT_S = 20, PAUSE_US = 20000, NODE_PROCESSES_MAX = 256 };
+
+static const char *const programs[] = {"keeper", "supervisor", "criapi", "sandboxd", "imaged", "logd", "shim", "fetch", "unpack"};
+
+static void must(int result, const char *what)
+{
+    if (result >= 0)
+        return;
+    fprintf(stderr, "node: %s: %s\n", what, strerror(errno));
+    _exit(2);
+}
+
+static void loopback_up(void)
+{
+    struct ifreq request = {.ifr_name = "lo"};
+    autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    must(ioctl(fd, SIOCGIFFLAGS, &request), "read the flags of lo");
+    request.ifr_flags |= IFF_UP;
+    must(ioctl(fd, SIOCSIFFLAGS, &request), "set lo up");
+}
+
+void node_isolate(void)
+{
+    must(unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare");
+    must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "make / private");
+    must(mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL), "make / shared");
+    if (access("/sys/fs/cgroup/unified/cgroup.controllers", F_OK) == 0)
+        must(mount("none", "/sys/fs/cgroup/unified", "tmpfs", 0, NULL), "hide the version 2 cgroups");
+    loopback_up();
+}
+
+static struct error *file_write(const char *directory, const char *name, const char *text)
+{
+    autofree char *path = xasprintf("%s/%s", directory, name);
+    autoclose int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+    if (fd < 0)
+        return error_errno(errno, "open %s", path);
+    return fd_write_all(fd, text, strlen(text));
+}
+
+static struct error *directories_make(const struct node *node)
+{
+    static const char *const names[] = {"", "/net.d", "/certs.d", "/certs.d/docker.io", "/logs"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        autofree char *path = xasprintf("%s%s", node->directory, names[i]);
+        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+            return error_errno(errno, "make %s", path);
+    }
+    return chmod(node->directory, 0755) < 0 ? error_errno(errno, "chmod") : NULL;
+}
+
+static struct error *files_make(const struct node *node, const char *mirror, const char *extra)
+{
+    autofree char *network = xasprintf(
+        "{\"cniVersion\": \"1.0.0\", \"name\": \"bhn\", \"plugins\": [{\"type\": \"bridge\", \"bridge\": \"bhn0\", "
+        "\"isGateway\": true, \"ipMasq\": true, \"ipam\": {\"type\": \"host-local\", \"dataDir\": \"%s/ipam\", "
+        "\"ranges\": [[{\"subnet\": \"10.198.0.0/24\"}]], \"routes\": [{\"dst\": \"0.0.0.0/0\"}]}}, "
+        "{\"type\": \"portmap\", \"capabilities\": {\"portMappings\": true}}]}",
+        node->directory);
+    autofree char *hosts = xasprintf("{\"server\": \"https://docker.io\", \"host\": {\"%s\": {\"capabilities\": [\"pull\", \"resolve\"]}}}",
+                                     mirror ? mirror : "http://127.0.0.1:1");
+    autofree char *config = xasprintf("{\"registry\": {\"config_path\": \"%s/certs.d\"}, \"cni\": {\"conf_dir\": \"%s/net.d\"}%s%s}",
+                                      node->directory, node->directory, extra ? ", " : "", extra ? extra : "");
+
+    TRY(file_write(node->directory, "net.d/10-bhn.conflist", network));
+    TRY(file_write(node->directory, "certs.d/docker.io/hosts.json", hosts));
+    return file_write(node->directory, "config.json", config);
+}
+
+struct error *node_start(struct node *node)
+{
+    const char *bin = getenv("BULKHEAD_PROGRAMS");
+    autofree char *program = xasprintf("%s/bulkhead", bin ? bin : "bin");
+    autofree char *config = xasprintf("%s/config.json", node->directory);
+    autofree char *log = xasprintf("%s/bulkhead.log", node->directory);
+    pid_t parent = getpid();
+
+    node->backstop = fork();
+    if (node->backstop < 0)
+        return error_errno(errno, "fork");
+    if (node->backstop > 0)
+        return NULL;
+    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    if (fd < 0 || dup2(fd, STDERR_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0 || getppid() != parent)
+        _exit(2);
+    execl(program, "bulkhead", "run", "--config", config, "--root", node->root, "--state", node->state, "--address",
+          node->address, (char *)NULL);
+    _exit(2);
+}
+
+struct error *node_open(struct node *node, const char *mirror, const char *extra)
+{
+    char template[] = "/tmp/bhn.XXXXXX";
+
+    *node = (struct node){0};
+    if (!mkdtemp(template))
+        return error_errno(errno, "mkdtemp");
+    node->directory = xstrdup(template);
+    node->root = xasprintf("%s/r", template);
+    node->state = xasprintf("%s/s", template);
+    node->address = xasprintf("%s/s/bulkhead.sock", template);
+    node->cgroup = xasprintf("/bhn-%d", getpid());
+    TRY(directories_make(node));
+    TRY(files_make(node, mirror, extra));
+    TRY(node_start(node));
+    return cri_client_open(node->address, &node->client);
+}
+
+static struct error *status_check(struct node *node, bool *ret_ready)
+{
+    autofree uint8_t *reply = NULL;
+    size_t size = 0;
+
+    *ret_ready = false;
+    TRY(cri_client_call(node->client, "RuntimeService", "Status", NULL, 0, 5000, &reply, &size));
+    Runtime__V1__StatusResponse *status = runtime__v1__status_response__unpack(NULL, size, reply);
+    if (!status)
+        return error_new(ERROR_INTERNAL, "Status does not parse");
+    *ret_ready = status->status && status->status->n_conditions >= 2;
+    for (size_t i = 0; status->status && i < status->status->n_conditions; i++)
+        *ret_ready = *ret_ready && status->status->conditions[i]->status;
+    runtime__v1__status_response__free_unpacked(status, NULL);
+    return NULL;
+}
+
+struct error *node_wait_ready(struct node *node)
+{
+    int64_t end = clock_boottime_ns() + READY_TIMEOUT_S * INT64_C(1000000000);
+    bool ready = false;
+
+    for (;;) {
+        struct error *error = status_check(node, &ready);
+        if (ready)
+            return NULL;
+        if (clock_boottime_ns() > end)
+            return error ? error : error_new(ERROR_DEADLINE_EXCEEDED, "the node did not become ready");
+        error_free(error);
+        usleep(PAUSE_US);
+    }
+}
+
+/* Is this the command line of that program, with this node's state directory? cmdline has NULs between its arguments. */
+static bool command_matches(const char *cmdline, size_t size, const char *program, const char *state)
+{
+    autofree char *name = xasprintf("bulkhead-%s", program);
+    size_t first = strnlen(cmdline, size);
+    const char *slash = memrchr(cmdline, '/', first);
+
+    if (strcmp(slash ? slash + 1 : cmdline, name) != 0)
+        return false;
+    return memmem(cmdline, size, state, strlen(state) + 1) != NULL;
+}
+
+static bool process_matches(const char *pid, const char *program, const char *state)
+{
+    autofree char *path = xasprintf("/proc/%s/cmdline", pid);
+    char *cmdline = NULL;
+    size_t size = 0;
+    autoptr(error) error = file_read_all(path, 1 << 16, &cmdline, &size);
+
+    if (error)
+        return false;
+    bool matches = size > 0 && command_matches(cmdline, size, program, state);
+    free(cmdline);
+    return matches;
+}
+
+static size_t processes_find(const struct node *node, const char *program, pid_t pids[NODE_PROCESSES_MAX])
+{
+    DIR *proc = opendir("/proc");
+    size_t count = 0;
+
+    for (struct dirent *entry; proc && (entry = readdir(proc));)
+        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && count < NODE_PROCESSES_MAX &&
+            process_matches(entry->d_name, program, node->state))
+            pids[count++] = (pid_t)strtol(entry->d_name, NULL, 10);
+    if (proc)
+        closedir(proc);
+    return count;
+}
+
+pid_t node_process(const struct node *node, const char *program)
+{
+    pid_t pids[NODE_PROCESSES_MAX];
+
+    if (!strcmp(program, "backstop"))
+        return node->backstop;
+    return processes_find(node, program, pids) ? pids[0] : 0;
+}
+
+size_t node_process_count(const struct node *node, const char *program)
+{
+    pid_t pids[NODE_PROCESSES_MAX];
+
+    return processes_find(node, program, pids);
+}
+
+struct error *node_kill(struct node *node, const char *program)
+{
+    pid_t pid = node_process(node, program);
+
+    if (pid <= 0 || kill(pid, SIGKILL) < 0)
+        return error_new(ERROR_NOT_FOUND, "no %s to kill", program);
+    if (strcmp(program, "backstop") != 0)
+        return NULL;
+    waitpid(pid, NULL, 0);
+    return node_start(node);
+}
+
+/* Counts what nftw finds below a directory. */
+static _Thread_local size_t found;
+static int count_entry(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+    (void)path, (void)info, (void)type;
+    found += where->level > 0;
+    return 0;
+}
+
+static size_t entries_below(const char *directory, const char *name)
+{
+    autofree char *path = xasprintf("%s/%s", directory, name);
+
+    found = 0;
+    nftw(path, count_entry, 16, FTW_PHYS | FTW_MOUNT);
+    return found;
+}
+
+static size_t lines_with(const char *command)
+{
+    char line[4096];
+    size_t count = 0;
+    FILE *output = popen(command, "r");
+
+    while (output && fgets(line, sizeof(line), output))
+        count++;
+    if (output)
+        pclose(output);
+    return count;
+}
+
+static size_t mounts_below(const char *directory)
+{
+    autofree char *command = xasprintf("grep -F ' %s/' /proc/self/mountinfo", directory);
+
+    return lines_with(command);
+}
+
+char *node_census(const struct node *node)
+{
+    autofree char *cgroups = xasprintf("find /sys/fs/cgroup -type d -path '*%s/*' 2>/dev/null", node->cgroup);
+    autofree char *leases = xasprintf("find %s/ipam -name '10.*' 2>/dev/null", node->directory);
+    char *text = xasprintf("mounts %zu\nleases %zu\nrules %zu\nveths %zu\ncgroups %zu\nshim state %zu\nshim root %zu\n"
+                           "pods %zu\ncontainers %zu\nexits %zu\n",
+                           mounts_below(node->directory), lines_with(leases),
+                           lines_with("iptables-save 2>/dev/null | grep -e '^-A' | grep -F 10.198."),
+                           lines_with("ip -o link show type veth"), lines_with(cgroups), entries_below(node->state, "shim"),
+                           entries_below(node->root, "shim"), entries_below(node->root, "sandboxd/pods"),
+                           entries_below(node->root, "sandboxd/containers"), entries_below(node->state, "keeper/exits"));
+
+    for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+        autofree char *before = text;
+        text = xasprintf("%s%s %zu\n", before, programs[i], node_process_count(node, programs[i]));
+    }
+    return text;
+}
+
+struct error *node_wait_census(const struct node *node, const char *before)
+{
+    int64_t end = clock_boottime_ns() + CENSUS_TIMEOUT_S * INT64_C(1000000000);
+
+    for (;;) {
+        autofree char *now = node_census(node);
+        if (!strcmp(now, before))
+            return NULL;
+        if (clock_boottime_ns() > end)
+            return error_new(ERROR_INTERNAL, "something is left behind; before:\n%safter:\n%s", before, now);
+        usleep(PAUSE_US * 5);
+    }
+}
+
+static void processes_end(struct node *node)
+{
+    pid_t pids[NODE_PROCESSES_MAX];
+
+    if (node->backstop > 0) {
+        kill(node->backstop, SIGTERM);
+        waitpid(node->backstop, NULL, 0);
+    }
+    for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+        for (size_t count = processes_find(node, programs[i], pids); count > 0; count--)
+            kill(pids[count - 1], SIGKILL);
+}
+
+/* Kills what is left in the node's cgroups and removes them, and unmounts what is left below its directory. */
+static void remains_end(const struct node *node)
+{
+    autofree char *command = xasprintf(
+        "for d in $(find /sys/fs/cgroup -depth -type d -path '*%s*' 2>/dev/null); do"
+        " for p in $(cat $d/cgroup.procs 2>/dev/null); do kill -9 $p; done; done; sleep 0.1;"
+        " find /sys/fs/cgroup -depth -type d -path '*%s*' -exec rmdir {} + 2>/dev/null;"
+        " for m in $(grep -F ' %s/' /proc/self/mountinfo | cut -d' ' -f5 | sort -r); do umount -l $m; done; rm -rf %s",
+        node->cgroup, node->cgroup, node->directory, node->directory);
+
+    if (system(command) < 0)
+        fprintf(stderr, "node: cleaning up: %s\n", strerror(errno));
+}
+
+void node_close(struct node *node)
+{
+    if (node->client)
+        cri_client_close(node->client);
+    if (node->directory) {
+        processes_end(node);
+        remains_end(node);
+    }
+    free(node->directory);
+    free(node->root);
+    free(node->state);
+    free(node->address);
+    free(node->cgroup);
+    *node = (struct node){0};
+}
