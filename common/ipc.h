@@ -43,7 +43,7 @@ struct ipc_server;
 
 /* Listens at DIR/sock.GENERATION and renames it to DIR/sock. methods end with a NULL name; "Ping" and "Cancel" are the
  * server's own (Ping runs `ping` first if it is not NULL: the work path). Threads start here. At most 1,024 calls at a
- * time; more wait in nng. peer uids other than root and those in allowed_uids (ended by 0) get PERMISSION_DENIED. */
+ * time; 8,192 more wait, and what comes beyond them is RESOURCE_EXHAUSTED. Peer uids other than root and those in allowed_uids (ended by 0) get PERMISSION_DENIED. */
 struct ipc_server_options {
     const char *directory;
     const char *service;
@@ -56,12 +56,13 @@ struct ipc_server_options {
 };
 struct error *ipc_server_open(const struct ipc_server_options *options, struct ipc_server **ret)
     __attribute__((warn_unused_result));
+/* Takes no more requests and waits for the handlers in hand. What `options` points to must live until then. */
 void ipc_server_close(struct ipc_server *server);
 
 struct ipc_client;
 
 /* Dials DIR/sock and keeps dialling (10 ms): the daemon need not be there yet. When the name changes to a newer socket
- * (inotify on DIR), the older connection is closed, so that nng sends what is unanswered again. One client serves any
+ * (inotify on the socket: DIR may not be listed), the older connection is closed, so that nng sends what is unanswered again. One client serves any
  * number of threads. */
 struct error *ipc_client_open(const char *directory, struct ipc_client **ret) __attribute__((warn_unused_result));
 void ipc_client_close(struct ipc_client *client);

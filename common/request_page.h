@@ -27,5 +27,9 @@ struct error *request_page_create(int *ret_fd) __attribute__((warn_unused_result
 /* Notes that key (a hash of method and payload for requests, "record:NAME" for records) is in hand; returns its slot, -1 when all are
  * taken. Thread-safe, no system call. */
 int request_page_enter(struct request_page *page, const char *key);
+/* The key ended well: its strikes are taken back, since it was only present at the deaths. */
 void request_page_leave(struct request_page *page, int slot);
 bool request_page_is_poison(struct request_page *page, const char *key);
+
+/* Has it a strike? Suspects are run one at a time, so that the next death tells which of them it was. */
+bool request_page_is_suspect(struct request_page *page, const char *key);
