@@ -1,0 +1,8 @@
+/* A layer's blob made into a directory. */
+#pragma once
+
+#include "common/error.h"
+#include "services/imaged/unpack/report.h"
+
+/* Extracts the blob into the empty directory root, up to the very end of the tar stream, and fills the report's figures. */
+struct error *extract(int root, int blob, int watermark, struct unpack_report *report) __attribute__((warn_unused_result));

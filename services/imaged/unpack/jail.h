@@ -1,0 +1,8 @@
+/* The jail: a mount namespace whose root is the layer's directory. */
+#pragma once
+
+#include "common/error.h"
+
+/* Enters ROOT/imaged/layers/NAME as the root of a mount namespace of its own (nosuid, nodev, noexec), without a network. Needs
+ * CAP_SYS_ADMIN, and must come before any thread. Afterwards "/" and "." are the layer. */
+struct error *jail_enter(const char *root, const char *name) __attribute__((warn_unused_result));

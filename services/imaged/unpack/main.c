@@ -1,0 +1,79 @@
+/* unpack makes one layer's directory from its blob, or empties it, jailed in that directory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/service.h"
+#include "services/imaged/digest.h"
+#include "services/imaged/inherited.h"
+#include "services/imaged/unpack/extract.h"
+#include "services/imaged/unpack/jail.h"
+#include "services/imaged/unpack/report.h"
+#include "services/imaged/unpack/tree.h"
+
+#define CAPABILITY(name) (UINT64_C(1) << CAP_##name)
+
+/* FSETID: without it set-id bits are lost, and nothing says so. */
+static const struct service_privileges privileges = {
+    .user = CONFIG_USER_ROOT,
+    .capabilities = CAPABILITY(CHOWN) | CAPABILITY(DAC_OVERRIDE) | CAPABILITY(FOWNER) | CAPABILITY(FSETID) |
+                    CAPABILITY(MKNOD) | CAPABILITY(SETFCAP),
+    .nofile = 256,
+};
+
+static struct error *confine(int argc, char **argv)
+{
+    autoptr(config) config = NULL;
+    char warm[DIGEST_TEXT_SIZE];
+
+    TRY(config_from_arguments(&argc, argv, &config));
+    if (argc != 2)
+        return error_new(ERROR_INVALID_ARGUMENT, "usage: bulkhead-unpack [flags] LAYER");
+    digest_of("", 0, warm); /* OpenSSL reads its configuration while there are files to read */
+    setlocale(LC_CTYPE, "C.UTF-8");
+    TRY(jail_enter(config->root, argv[1]));
+    return service_confine(config, &privileges);
+}
+
+static struct error *work(struct unpack_report *report)
+{
+    int blob = inherited_fd("blob"), watermark = inherited_fd("watermark");
+    autoclose int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (root < 0)
+        return error_errno(errno, "open the layer");
+    TRY_TO(tree_empty(root), "empty the layer");
+    if (blob < 0)
+        return NULL;
+    if (watermark < 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "a blob without its watermark");
+    return extract(root, blob, watermark, report);
+}
+
+int main(int argc, char **argv)
+{
+    struct unpack_report report = {.version = UNPACK_VERSION};
+    int out = inherited_fd("report");
+
+    signal(SIGPIPE, SIG_IGN);
+    log_open("unpack", LOG_LEVEL_INFO);
+    struct error *failure = confine(argc, argv);
+    if (!failure)
+        failure = work(&report);
+    if (failure) {
+        report.code = (int32_t)failure->code;
+        snprintf(report.text, sizeof(report.text), "%s", failure->text);
+        if (out < 0)
+            log_error("unpack failed", "error=%s", log_quote(failure->text));
+    }
+    error_free(failure);
+    if (out >= 0)
+        error_free(fd_write_all(out, &report, sizeof(report))); /* nobody reads it: imaged has died, and begins again */
+    return report.code ? 1 : 0;
+}
