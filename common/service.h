@@ -34,11 +34,11 @@ struct service {
     const struct ipc_method *methods; /* NULL: no ipc socket */
     const struct service_privileges *privileges;
     void *state;
-    struct error *(*open)(void *state, const struct service_context *context);    /* still root; may be NULL */
+    struct error *(*open)(void *state, const struct service_context *context);    /* still root, starts no thread; may be NULL */
     struct error *(*recover)(void *state, const struct service_context *context); /* confined; then READY=1 */
     struct error *(*ping)(void *state);   /* the work path, for the heartbeat; may be NULL */
     struct error *(*run)(void *state);    /* the main thread's loop; NULL: waits for SIGTERM */
-    void (*close)(void *state);           /* on SIGTERM; may be NULL */
+    void (*close)(void *state);           /* on SIGTERM, beside running handlers, then the process exits; may be NULL */
     const enum config_user *callers;      /* users that may call, beside root; ended by CONFIG_USER_ROOT */
 };
 
@@ -53,6 +53,7 @@ int service_fd(const struct service_context *context, const char *name);
 /* sd_notify(3)'s protocol to $NOTIFY_SOCKET; nothing where there is none. Text like "READY=1" or "STATUS=...". */
 void service_notify(const char *text);
 
-/* Drops to the user and capabilities of privileges; used by service_main, fetch and unpack. Irreversible. */
+/* Drops to the user and capabilities of privileges; used by service_main, fetch and unpack. Irreversible. Before there
+ * are threads, since most rights belong to a thread by itself. */
 struct error *service_confine(const struct config *config, const struct service_privileges *privileges)
     __attribute__((warn_unused_result));
