@@ -1,0 +1,6 @@
+/* logd's rights. */
+#pragma once
+
+#include "common/service.h"
+
+extern const struct service_privileges logd_privileges;
