@@ -1,13 +1,20 @@
 # bulkhead-sandboxd-parts: sandboxd's pure decisions (spec, cni, files) without its daemon, and their unit tests.
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 add_library(bulkhead-sandboxd-parts STATIC
+  ${CMAKE_CURRENT_LIST_DIR}/cni/compose.c
+  ${CMAKE_CURRENT_LIST_DIR}/cni/network.c
+  ${CMAKE_CURRENT_LIST_DIR}/cni/plugin_error.c
+  ${CMAKE_CURRENT_LIST_DIR}/cni/result.c
+  ${CMAKE_CURRENT_LIST_DIR}/cni/result_reshape.c
+  ${CMAKE_CURRENT_LIST_DIR}/cni/runtime_config.c
+  ${CMAKE_CURRENT_LIST_DIR}/cni/version.c
   ${CMAKE_CURRENT_LIST_DIR}/files/files.c
   ${CMAKE_CURRENT_LIST_DIR}/files/user.c
   ${CMAKE_CURRENT_LIST_DIR}/files/user_lines.c)
 target_link_libraries(bulkhead-sandboxd-parts PUBLIC bulkhead-proto bulkhead-common PkgConfig::JANSSON)
 
 if(COMMAND bulkhead_unit_test)
-  foreach(test IN ITEMS files/files files/user)
+  foreach(test IN ITEMS cni/cni cni/result files/files files/user)
     string(REPLACE "/" "-" name ${test})
     bulkhead_unit_test(sandboxd-${name} SOURCES sandboxd/${test}_test.c LIBS bulkhead-sandboxd-parts)
   endforeach()
