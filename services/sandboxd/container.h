@@ -1,0 +1,64 @@
+/* A container as sandboxd knows it, and the one writer of its state. */
+#pragma once
+
+#include "services/sandboxd/pod.h"
+
+enum { CONTAINER_RECORD_VERSION = 1 };
+
+struct container {
+    struct container *next; /* d->lock: the list */
+    struct sandboxd *d;
+    struct pod *pod;        /* held */
+    unsigned references;    /* d->lock */
+    Bulkhead__ContainerRecord *record;     /* d->lock for what changes */
+    Runtime__V1__ContainerConfig *config;  /* parsed from the record; never changes */
+
+    /* All below: d->lock. */
+    int pidfd;              /* of its first process, or -1: it knows the exit code when all others have died */
+    bool has_early_exit;    /* an exit was reported before the creation was recorded */
+    bool is_listed_by_shim; /* reported since the shim's last complete list */
+    bool has_stopper;       /* a thread stops it */
+    unsigned joiners;       /* calls that wait for the creation */
+    int64_t alone_since_ns;
+    bool is_key_free;
+    unsigned attempts;      /* of the undo or removal, finished */
+    char *failure;          /* why creation or removal failed */
+    int failure_code;
+    int64_t retry_at_ns;
+    unsigned retries;
+    uint64_t cpu_usage_ns;  /* the last sample, for the rate */
+    int64_t cpu_sampled_ns;
+    uint64_t cpu_nano_cores;
+};
+
+/* Takes the record, and a hold on pod. */
+struct error *container_new(struct pod *pod, Bulkhead__ContainerRecord *record, struct container **ret)
+    __attribute__((warn_unused_result));
+struct container *container_hold(struct container *container); /* d->lock held */
+void container_release(struct container *container);           /* d->lock not held */
+#define auto_container __attribute__((cleanup(container_auto_release))) struct container *
+static inline void container_auto_release(struct container **container)
+{
+    if (*container)
+        container_release(*container);
+}
+
+/* As pod_move() and pod_save(). */
+struct error *container_move(struct container *container, enum container_state state, bool is_forced)
+    __attribute__((warn_unused_result));
+struct error *container_save(struct container *container) __attribute__((warn_unused_result));
+
+/* The exit: sets code, reason and time and moves to EXITED in one save. A second one is ignored. */
+struct container_exit {
+    int32_t exit_code;
+    int64_t finished_at_ns; /* REALTIME */
+    const char *reason;
+    const char *message;
+};
+struct error *container_move_exited(struct container *container, const struct container_exit *exit)
+    __attribute__((warn_unused_result));
+
+struct error *container_directory_make(struct container *container) __attribute__((warn_unused_result));
+void container_directory_remove(struct container *container);
+char *container_path(const struct container *container, const char *file); /* "" is the directory, the bundle */
+uint32_t container_state_get(struct container *container); /* takes d->lock */

@@ -1,0 +1,125 @@
+/* What a command in a container is run as, and what its end is told as. */
+#include "services/sandboxd/container_exec.h"
+
+#include <string.h>
+#include <sys/wait.h>
+
+#include "common/clock.h"
+#include "common/memory.h"
+#include "services/sandboxd/container_start.h"
+#include "services/sandboxd/directory.h"
+#include "services/sandboxd/message.h"
+#include "services/sandboxd/pod_shim.h"
+
+enum { CONFIG_JSON_MAX = 16 << 20, ACK_DELAY_S = 5 };
+
+/* The bundle's config.json says what the container's own process got; an exec gets the same. */
+static struct error *process_text(struct container *container, const Runtime__V1__ExecSyncRequest *request, char **ret)
+{
+    autofree char *path = container_path(container, "config.json");
+    autofree char *json = NULL;
+    size_t size = 0;
+
+    TRY(file_read_all(path, CONFIG_JSON_MAX, &json, &size));
+    return spec_exec_process(json, size, request->cmd, request->n_cmd, false, ret);
+}
+
+static struct error *exec_check(struct container *container, const Runtime__V1__ExecSyncRequest *request)
+{
+    if (request->n_cmd == 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "the command is empty");
+    if (request->timeout < 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "the timeout is negative");
+    if (container_state_get(container) != CONTAINER_RUNNING)
+        return error_new(ERROR_FAILED_PRECONDITION, "container \"%s\" is not running", container->record->id);
+    return NULL;
+}
+
+/* nng sends an unanswered request again under the same id: the step's id comes from it, so that the shim joins. */
+static uint64_t exec_step(const struct container *container, const struct ipc_call *call)
+{
+    autofree char *name = xasprintf("exec/%s", call->request_id);
+
+    return shim_step_derive(container->record->id, name, 0);
+}
+
+/* The result is kept in the shim a little longer: this process may die before its answer is out. */
+struct late_ack {
+    struct container *container;
+    uint64_t step;
+};
+
+static void *late_ack_run(void *argument)
+{
+    struct late_ack *ack = argument;
+
+    sleep(ACK_DELAY_S);
+    shim_client_ack(pod_shim(ack->container->pod), ack->step);
+    container_release(ack->container);
+    free(ack);
+    return NULL;
+}
+
+static void ack_later(struct container *container, uint64_t step)
+{
+    struct late_ack *ack = xmalloc(sizeof(*ack));
+
+    pthread_mutex_lock(&container->d->lock);
+    *ack = (struct late_ack){.container = container_hold(container), .step = step};
+    pthread_mutex_unlock(&container->d->lock);
+    sandboxd_thread(late_ack_run, ack);
+}
+
+static struct error *output_read(struct shim_reply *reply, size_t index, ProtobufCBinaryData *ret)
+{
+    char *data = NULL;
+
+    if (index >= reply->fd_count)
+        return NULL;
+    if (lseek(reply->fds[index], 0, SEEK_SET) < 0)
+        return error_new(ERROR_INTERNAL, "rewind an exec's output");
+    TRY(fd_read_all(reply->fds[index], SHIM_EXEC_OUTPUT_MAX, &data, &ret->len));
+    ret->data = (uint8_t *)data;
+    return NULL;
+}
+
+static struct error *exec_answer(struct shim_reply *result, struct ipc_reply *reply)
+{
+    Runtime__V1__ExecSyncResponse response = RUNTIME__V1__EXEC_SYNC_RESPONSE__INIT;
+    int status = (int)shim_reply_u64(result, SHIM_TAG_STATUS);
+
+    response.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    struct error *error = output_read(result, 0, &response.stdout);
+    if (!error)
+        error = output_read(result, 1, &response.stderr);
+    if (!error)
+        message_reply(&response.base, reply);
+    free(response.stdout.data);
+    free(response.stderr.data);
+    return error;
+}
+
+struct error *container_exec_sync(struct container *container, const struct ipc_call *call,
+                                  const Runtime__V1__ExecSyncRequest *request, struct ipc_reply *reply)
+{
+    struct shim_client *client = pod_shim(container->pod);
+    struct shim_patience patience = call_patience(call);
+    uint64_t step = exec_step(container, call);
+    struct wire_writer fields = {0};
+    auto_shim_reply result = {0};
+    autofree char *process = NULL;
+
+    TRY(exec_check(container, request));
+    TRY(process_text(container, request, &process));
+    wire_put_string(&fields, SHIM_TAG_CONTAINER, container->record->id);
+    wire_put_string(&fields, SHIM_TAG_PROCESS, process);
+    wire_put_u64(&fields, SHIM_TAG_TIMEOUT_MS, (uint64_t)request->timeout * 1000);
+    struct error *error = shim_client_call(client, step, SHIM_EXEC, &fields, &patience, &result);
+    wire_writer_fini(&fields);
+    ack_later(container, step);
+    if (error && error->code == ERROR_DEADLINE_EXCEEDED && !ipc_call_is_over(call))
+        return error_wrap(error, "failed to exec in container: timeout %llds exceeded: command timed out",
+                          (long long)request->timeout);
+    TRY_TO(error, "failed to exec in container");
+    return exec_answer(&result, reply);
+}

@@ -1,0 +1,9 @@
+/* The steps that make a container: image, root file system, user, specification, the runtime's create. */
+#pragma once
+
+#include "services/sandboxd/container.h"
+
+struct error *container_create_steps(struct container *container) __attribute__((warn_unused_result));
+
+/* The creation is recorded: the shim may forget its steps' results. */
+void container_created(struct container *container);

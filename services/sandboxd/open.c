@@ -1,0 +1,77 @@
+/* How sandboxd starts: what it opens as root, what it connects to afterwards, and how it answers its own heartbeat. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "common/log.h"
+#include "services/sandboxd/directory.h"
+#include "services/sandboxd/host.h"
+#include "services/sandboxd/image_client.h"
+#include "services/sandboxd/recover.h"
+#include "services/sandboxd/runtime.h"
+#include "services/sandboxd/table.h"
+
+struct error *sandboxd_open(void *state, const struct service_context *context)
+{
+    struct sandboxd *d = state;
+
+    (void)context;
+    return host_read(&d->host);
+}
+
+static struct error *own_directory_open(int root_fd, const char *name, int *ret_fd)
+{
+    TRY(directory_make(root_fd, name));
+    return directory_open(root_fd, name, ret_fd);
+}
+
+static struct error *peers_open(struct sandboxd *d)
+{
+    autofree char *imaged = config_state_path(d->config, "imaged");
+    struct keeper_client_options keeper = {.state_directory = d->config->state, .subscribe = -2};
+
+    TRY(keeper_client_open(&keeper, &d->keeper));
+    return ipc_client_open(imaged, &d->imaged);
+}
+
+/* After READY in effect: it waits for nobody, as each object goes on by itself. */
+static void *resume_run(void *state)
+{
+    struct sandboxd *d = state;
+
+    recover_resume(d);
+    image_keep_leases(d);
+    return NULL;
+}
+
+struct error *sandboxd_recover(void *state, const struct service_context *context)
+{
+    struct sandboxd *d = state;
+
+    d->config = context->config;
+    d->generation = context->generation;
+    d->page = context->page;
+    d->root = config_root_path(context->config, "sandboxd");
+    d->default_runtime = runtime_default(context->config);
+    pthread_mutex_init(&d->lock, NULL);
+    condition_init(&d->leases_changed);
+    TRY(own_directory_open(context->root_fd, "pods", &d->pods_fd));
+    TRY(own_directory_open(context->root_fd, "containers", &d->containers_fd));
+    TRY(recover_records(d));
+    TRY(peers_open(d));
+    sandboxd_thread(resume_run, d);
+    return NULL;
+}
+
+struct error *sandboxd_ping(void *state)
+{
+    struct sandboxd *d = state;
+    unsigned count = 0;
+
+    pthread_mutex_lock(&d->lock);
+    for (const struct pod *pod = d->pods; pod; pod = pod->next)
+        count += pod_state_is_listed(pod->record->state);
+    pthread_mutex_unlock(&d->lock);
+    log_debug("heartbeat", "pods=%u", count);
+    return NULL;
+}

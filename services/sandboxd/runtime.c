@@ -1,0 +1,52 @@
+/* How the default runtime is chosen. */
+#include "services/sandboxd/runtime.h"
+
+#include <string.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+
+#include "common/fd.h"
+
+static const struct config_runtime *runtime_named(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->runtime_count; i++)
+        if (!strcmp(config->runtimes[i].name, name))
+            return &config->runtimes[i];
+    return NULL;
+}
+
+/* cgroup v1 beside a cgroup2 hierarchy that has a controller: crun refuses ("hybrid mode not supported"), runc does not. */
+static bool is_hybrid_with_controllers(void)
+{
+    struct statfs top;
+    autofree char *controllers = NULL;
+    size_t size = 0;
+
+    if (statfs("/sys/fs/cgroup", &top) < 0 || top.f_type == CGROUP2_SUPER_MAGIC)
+        return false;
+    struct error *error = file_read_all("/sys/fs/cgroup/unified/cgroup.controllers", 4096, &controllers, &size);
+    bool has_controllers = !error && strspn(controllers, " \n") < size;
+    error_free(error);
+    return has_controllers;
+}
+
+const struct config_runtime *runtime_default(const struct config *config)
+{
+    if (config->default_runtime_name)
+        return runtime_named(config, config->default_runtime_name);
+    const struct config_runtime *crun = runtime_named(config, "crun");
+    const struct config_runtime *runc = runtime_named(config, "runc");
+    if (crun && (!runc || !is_hybrid_with_controllers()))
+        return crun;
+    return runc ? runc : config->runtime_count ? &config->runtimes[0] : NULL;
+}
+
+struct error *runtime_find(const struct sandboxd *d, const char *handler, const struct config_runtime **ret)
+{
+    *ret = *handler ? runtime_named(d->config, handler) : d->default_runtime;
+    if (*ret)
+        return NULL;
+    if (*handler)
+        return error_new(ERROR_INVALID_ARGUMENT, "no runtime for \"%s\" is configured", handler);
+    return error_new(ERROR_FAILED_PRECONDITION, "no OCI runtime is installed (neither crun nor runc) or configured");
+}
