@@ -10,7 +10,23 @@ add_library(bulkhead-sandboxd-parts STATIC
   ${CMAKE_CURRENT_LIST_DIR}/cni/version.c
   ${CMAKE_CURRENT_LIST_DIR}/files/files.c
   ${CMAKE_CURRENT_LIST_DIR}/files/user.c
-  ${CMAKE_CURRENT_LIST_DIR}/files/user_lines.c)
+  ${CMAKE_CURRENT_LIST_DIR}/files/user_lines.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/capability.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/exec.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/linux.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/message.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/mounts.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/namespaces.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/path.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/process.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/seccomp.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/seccomp_default.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/spec.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/stop_signal.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/user_request.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/validate.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/validate_container.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/validate_pod.c)
 target_link_libraries(bulkhead-sandboxd-parts PUBLIC bulkhead-proto bulkhead-common PkgConfig::JANSSON)
 
 if(COMMAND bulkhead_unit_test)

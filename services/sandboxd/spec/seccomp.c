@@ -1,0 +1,110 @@
+/* How the RuntimeDefault table becomes an OCI seccomp object for this machine and a container's capabilities. */
+#include "services/sandboxd/spec/seccomp.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "services/sandboxd/spec/seccomp_default.h"
+
+#if defined(__x86_64__)
+static const enum seccomp_machine machine = SECCOMP_ON_X86_64;
+static const char *const architectures[] = {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", NULL};
+#elif defined(__aarch64__)
+static const enum seccomp_machine machine = SECCOMP_ON_ARM64;
+static const char *const architectures[] = {"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", NULL};
+#elif defined(__powerpc64__)
+static const enum seccomp_machine machine = SECCOMP_ON_PPC64LE;
+static const char *const architectures[] = {"SCMP_ARCH_PPC64LE", NULL};
+#elif defined(__s390x__)
+static const enum seccomp_machine machine = SECCOMP_ON_S390X;
+static const char *const architectures[] = {"SCMP_ARCH_S390X", "SCMP_ARCH_S390", NULL};
+#elif defined(__riscv)
+static const enum seccomp_machine machine = SECCOMP_ON_RISCV64;
+static const char *const architectures[] = {"SCMP_ARCH_RISCV64", NULL};
+#else
+#error "the seccomp profile has no rows for this architecture"
+#endif
+
+enum seccomp_choice seccomp_choose(const Runtime__V1__SecurityProfile *profile, const char *old_path)
+{
+    if (profile) {
+        switch (profile->profile_type) {
+        case RUNTIME__V1__PROFILE_TYPE__RuntimeDefault:
+            return SECCOMP_RUNTIME_DEFAULT;
+        case RUNTIME__V1__PROFILE_TYPE__Unconfined:
+            return SECCOMP_UNCONFINED;
+        default:
+            return SECCOMP_UNSUPPORTED;
+        }
+    }
+    if (!old_path || !old_path[0] || strcmp(old_path, "unconfined") == 0)
+        return SECCOMP_UNCONFINED;
+    if (strcmp(old_path, "runtime/default") == 0 || strcmp(old_path, "docker/default") == 0)
+        return SECCOMP_RUNTIME_DEFAULT;
+    return SECCOMP_UNSUPPORTED;
+}
+
+static bool row_applies(const struct seccomp_row *row, uint64_t bounding)
+{
+    bool has = (bounding >> row->capability) & 1;
+
+    if (row->condition == SECCOMP_WITH && !has)
+        return false;
+    if (row->condition == SECCOMP_WITHOUT && has)
+        return false;
+    if (row->machine == SECCOMP_ON_NOT_S390X)
+        return machine != SECCOMP_ON_S390X;
+    return row->machine == SECCOMP_ON_ANY || row->machine == machine;
+}
+
+static json_t *names_split(const char *names)
+{
+    json_t *list = json_array();
+
+    while (*names) {
+        size_t length = strcspn(names, " ");
+        json_array_append_new(list, json_stringn(names, length));
+        names += length + (names[length] == ' ');
+    }
+    return list;
+}
+
+static json_t *test_object(const struct seccomp_test *test)
+{
+    static const char *const operators[] = {
+        [SECCOMP_LT] = "SCMP_CMP_LT",
+        [SECCOMP_EQ] = "SCMP_CMP_EQ",
+        [SECCOMP_GT] = "SCMP_CMP_GT",
+        [SECCOMP_MASKED_EQ] = "SCMP_CMP_MASKED_EQ",
+    };
+
+    return json_pack("{si sI sI ss}", "index", (int)test->argument, "value", (json_int_t)test->value, "valueTwo",
+                     (json_int_t)test->value_two, "op", operators[test->operator]);
+}
+
+static json_t *row_object(const struct seccomp_row *row)
+{
+    bool allows = row->action == SECCOMP_ALLOW;
+    json_t *object = json_pack("{so ss}", "names", names_split(row->names), "action",
+                               allows ? "SCMP_ACT_ALLOW" : "SCMP_ACT_ERRNO");
+
+    if (!allows)
+        json_object_set_new(object, "errnoRet", json_integer(ENOSYS));
+    if (row->test.operator != SECCOMP_NO_TEST)
+        json_object_set_new(object, "args", json_pack("[o]", test_object(&row->test)));
+    return object;
+}
+
+json_t *seccomp_runtime_default(uint64_t bounding)
+{
+    json_t *syscalls = json_array(), *list = json_array();
+
+    for (size_t i = 0; architectures[i]; i++)
+        json_array_append_new(list, json_string(architectures[i]));
+    for (size_t i = 0; i < seccomp_default_count; i++) {
+        if (row_applies(&seccomp_default[i], bounding))
+            json_array_append_new(syscalls, row_object(&seccomp_default[i]));
+    }
+    return json_pack("{ss so so}", "defaultAction", "SCMP_ACT_ERRNO", "architectures", list, "syscalls", syscalls);
+}

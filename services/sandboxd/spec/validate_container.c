@@ -1,0 +1,199 @@
+/* Which container configurations are taken. */
+#include <string.h>
+
+#include "services/sandboxd/spec/message.h"
+#include "services/sandboxd/spec/path.h"
+#include "services/sandboxd/spec/validate.h"
+
+static struct error *mount_fields_check(const Runtime__V1__Mount *mount, const struct spec_host *host)
+{
+    if (mount->propagation != RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_PRIVATE)
+        return validate_unsupported("propagation: other than PROPAGATION_PRIVATE");
+    if (mount->recursive_read_only)
+        return validate_unsupported("recursive_read_only");
+    if (mount->n_uidmappings)
+        return validate_unsupported("uidMappings");
+    if (mount->n_gidmappings)
+        return validate_unsupported("gidMappings");
+    if (mount->image)
+        return validate_unsupported("image");
+    if (spec_text_is_set(mount->image_sub_path))
+        return validate_unsupported("image_sub_path");
+    if (mount->n_mount_options)
+        return validate_unsupported("mount_options");
+    /* Without SELinux there are no labels to set; the kubelet asks for them everywhere. */
+    if (mount->selinux_relabel && host->has_selinux)
+        return validate_unsupported("selinux_relabel");
+    return NULL;
+}
+
+static struct error *mount_check(const Runtime__V1__Mount *mount, const struct spec_host *host)
+{
+    TRY(mount_fields_check(mount, host));
+    if (!spec_text_is_set(mount->container_path))
+        return error_new(ERROR_INVALID_ARGUMENT, "container_path is missing");
+    if (!spec_text_is_set(mount->host_path))
+        return error_new(ERROR_INVALID_ARGUMENT, "host_path is missing");
+    TRY(validate_path("container_path", mount->container_path));
+    TRY(validate_path("host_path", mount->host_path));
+    autofree char *clean = path_clean(mount->container_path);
+    if (strcmp(clean, "/") == 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "container_path is the root directory");
+    return NULL;
+}
+
+static struct error *mounts_check(const Runtime__V1__ContainerConfig *config, const struct spec_host *host)
+{
+    for (size_t i = 0; i < config->n_mounts; i++)
+        TRY_TO(mount_check(config->mounts[i], host), "mounts of %s", config->mounts[i]->container_path);
+    return NULL;
+}
+
+static struct error *env_check(const Runtime__V1__KeyValue *env)
+{
+    if (!env->key[0] || strchr(env->key, '='))
+        return error_new(ERROR_INVALID_ARGUMENT, "envs: \"%s\" is no variable's name", env->key);
+    if (env->value.len > 0 && memchr(env->value.data, '\0', env->value.len))
+        return error_new(ERROR_INVALID_ARGUMENT, "envs: the value of %s has a NUL in it", env->key);
+    json_t *text = json_stringn((const char *)env->value.data, env->value.len);
+    bool is_utf8 = text || env->value.len == 0;
+    json_decref(text);
+    return is_utf8 ? NULL : error_new(ERROR_INVALID_ARGUMENT, "envs: the value of %s is not UTF-8", env->key);
+}
+
+static struct error *log_path_check(const char *log_path, const Runtime__V1__PodSandboxConfig *pod_config)
+{
+    if (!log_path[0])
+        return NULL;
+    if (!spec_text_is_set(pod_config->log_directory))
+        return error_new(ERROR_INVALID_ARGUMENT, "log_path is set, but the pod has no log_directory");
+    if (path_is_absolute(log_path) || path_has_dotdot(log_path) || strlen(log_path) >= 4096)
+        return error_new(ERROR_INVALID_ARGUMENT, "log_path \"%s\" leads out of the pod's log_directory", log_path);
+    return NULL;
+}
+
+static struct error *paths_check(const char *field, char *const *paths, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!paths[i][0])
+            return error_new(ERROR_INVALID_ARGUMENT, "%s has an empty path", field);
+        TRY(validate_path(field, paths[i]));
+    }
+    return NULL;
+}
+
+static struct error *user_check(const Runtime__V1__LinuxContainerSecurityContext *context)
+{
+    bool has_name = spec_text_is_set(context->run_as_username);
+
+    TRY(validate_id("run_as_user", context->run_as_user));
+    TRY(validate_id("run_as_group", context->run_as_group));
+    TRY(validate_ids("supplemental_groups", context->supplemental_groups, context->n_supplemental_groups));
+    if (context->run_as_user && has_name)
+        return error_new(ERROR_INVALID_ARGUMENT, "run_as_username and run_as_user are both set");
+    if (context->run_as_group && !context->run_as_user && !has_name)
+        return error_new(ERROR_INVALID_ARGUMENT, "run_as_group is set without run_as_user or run_as_username");
+    if (has_name && strpbrk(context->run_as_username, ":\n"))
+        return error_new(ERROR_INVALID_ARGUMENT, "run_as_username \"%s\" is no user's name", context->run_as_username);
+    if (context->supplemental_groups_policy != RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Merge)
+        return validate_unsupported("supplemental_groups_policy: other than Merge");
+    return NULL;
+}
+
+static struct error *old_apparmor_check(const char *profile, const struct spec_host *host)
+{
+    if (!profile[0] || strcmp(profile, "unconfined") == 0)
+        return NULL;
+    if (strcmp(profile, "runtime/default") == 0 && !host->has_apparmor)
+        return NULL;
+    return validate_unsupported("apparmor_profile: other than unconfined");
+}
+
+static struct error *privileged_check(const Runtime__V1__LinuxContainerSecurityContext *context,
+                                      const Runtime__V1__PodSandboxConfig *pod_config)
+{
+    const Runtime__V1__LinuxSandboxSecurityContext *pod =
+        pod_config->linux ? pod_config->linux->security_context : NULL;
+
+    if (context->privileged && !(pod && pod->privileged))
+        return error_new(ERROR_INVALID_ARGUMENT, "privileged: the pod is not privileged");
+    return NULL;
+}
+
+static struct error *context_check(const Runtime__V1__LinuxContainerSecurityContext *context,
+                                   const Runtime__V1__PodSandboxConfig *pod_config, const struct spec_host *host)
+{
+    struct capability_sets sets;
+
+    TRY(capability_decide(context, host->bounding_capabilities, &sets));
+    if (!context)
+        return NULL;
+    TRY(privileged_check(context, pod_config));
+    TRY(validate_namespaces(context->namespace_options));
+    TRY(validate_selinux(context->selinux_options));
+    TRY(validate_apparmor(context->apparmor, host));
+    TRY(old_apparmor_check(context->apparmor_profile, host));
+    TRY(validate_seccomp(context->seccomp, context->seccomp_profile_path));
+    TRY(user_check(context));
+    TRY(paths_check("masked_paths", context->masked_paths, context->n_masked_paths));
+    return paths_check("readonly_paths", context->readonly_paths, context->n_readonly_paths);
+}
+
+static struct error *node_check(const char *field, Runtime__V1__NamespaceMode mode, Runtime__V1__NamespaceMode pod)
+{
+    if (mode == RUNTIME__V1__NAMESPACE_MODE__NODE && pod != RUNTIME__V1__NAMESPACE_MODE__NODE)
+        return error_new(ERROR_INVALID_ARGUMENT, "namespace_options.%s is NODE, the pod's is not", field);
+    return NULL;
+}
+
+static struct error *namespaces_check(const Runtime__V1__ContainerConfig *config,
+                                      const Runtime__V1__PodSandboxConfig *pod_config)
+{
+    struct spec_namespaces own = spec_container_namespaces(config, pod_config);
+    struct spec_namespaces pod = spec_pod_namespaces(pod_config);
+
+    TRY(node_check("network", own.network, pod.network));
+    TRY(node_check("pid", own.pid, pod.pid));
+    return node_check("ipc", own.ipc, pod.ipc);
+}
+
+static struct error *unsupported_check(const Runtime__V1__ContainerConfig *config)
+{
+    if (config->n_devices)
+        return validate_unsupported("devices");
+    if (config->n_cdi_devices)
+        return validate_unsupported("CDI_devices");
+    if (config->stop_signal != RUNTIME__V1__SIGNAL__SIGNAL_RUNTIME_DEFAULT)
+        return validate_unsupported("stop_signal: other than RUNTIME_DEFAULT");
+    if (config->windows)
+        return validate_unsupported("windows");
+    return NULL;
+}
+
+static struct error *metadata_check(const Runtime__V1__ContainerConfig *config)
+{
+    if (!config->metadata)
+        return error_new(ERROR_INVALID_ARGUMENT, "metadata is missing");
+    TRY(validate_name("metadata.name", config->metadata->name));
+    if (!config->image || !spec_text_is_set(config->image->image))
+        return error_new(ERROR_INVALID_ARGUMENT, "image is missing");
+    return NULL;
+}
+
+struct error *spec_validate_container(const Runtime__V1__ContainerConfig *config,
+                                      const Runtime__V1__PodSandboxConfig *pod_config, const struct spec_host *host)
+{
+    if (!config)
+        return error_new(ERROR_INVALID_ARGUMENT, "config is missing");
+    TRY(message_check_utf8(&config->base));
+    TRY(metadata_check(config));
+    TRY(unsupported_check(config));
+    TRY(mounts_check(config, host));
+    for (size_t i = 0; i < config->n_envs; i++)
+        TRY(env_check(config->envs[i]));
+    TRY(validate_path("working_dir", config->working_dir));
+    TRY(log_path_check(config->log_path, pod_config));
+    TRY(validate_resources(config->linux ? config->linux->resources : NULL, host));
+    TRY(context_check(spec_context(config), pod_config, host));
+    return namespaces_check(config, pod_config);
+}
