@@ -1,0 +1,26 @@
+/* The table of steps. */
+#include "services/sandboxd/shim/handlers.h"
+
+#include <stddef.h>
+
+#include "common/shim_protocol.h"
+
+step_handler *handler_find(uint32_t type)
+{
+    static step_handler *const handlers[] = {
+        [SHIM_POD_SETUP] = pod_setup,
+        [SHIM_POD_TEARDOWN] = pod_teardown,
+        [SHIM_QUIT] = pod_quit,
+        [SHIM_RUN] = program_run,
+        [SHIM_ROOTFS] = rootfs_mount,
+        [SHIM_PREPARE_MOUNTS] = mount_sources_prepare,
+        [SHIM_CREATE] = container_create,
+        [SHIM_START] = container_start,
+        [SHIM_SIGNAL] = container_signal,
+        [SHIM_DELETE] = container_delete,
+        [SHIM_EXEC] = exec_run,
+        [SHIM_REOPEN_LOG] = log_reopen,
+    };
+
+    return type < sizeof(handlers) / sizeof(handlers[0]) ? handlers[type] : NULL;
+}

@@ -1,0 +1,23 @@
+/* Which function does a step: one handler per request type, in a file of its own. A handler is called with a new step, and
+ * again after each step_wait(); it ends in step_finish(), at once or from a job's `done`. */
+#pragma once
+
+#include "services/sandboxd/shim/step.h"
+
+typedef void step_handler(struct shim *shim, struct step *step);
+
+/* NULL for a type that is no step. */
+step_handler *handler_find(uint32_t type);
+
+step_handler pod_setup;
+step_handler pod_teardown;
+step_handler pod_quit;
+step_handler program_run;
+step_handler rootfs_mount;
+step_handler mount_sources_prepare;
+step_handler container_create;
+step_handler container_start;
+step_handler container_signal;
+step_handler container_delete;
+step_handler exec_run;
+step_handler log_reopen;

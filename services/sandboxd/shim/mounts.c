@@ -1,0 +1,68 @@
+/* How mounts are seen, detached, and trees removed. */
+#include "services/sandboxd/shim/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <linux/stat.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "common/memory.h"
+
+bool path_is_mount(const char *path)
+{
+    struct statx about;
+
+    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &about) < 0)
+        return false;
+    return about.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+void path_unmount(const char *path)
+{
+    while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+        continue;
+}
+
+static struct error *entry_remove(const FTSENT *entry)
+{
+    bool is_directory = entry->fts_info == FTS_DP || entry->fts_info == FTS_DNR;
+
+    if (entry->fts_info == FTS_D)
+        return NULL;
+    if ((is_directory ? rmdir(entry->fts_accpath) : unlink(entry->fts_accpath)) < 0 && errno != ENOENT)
+        return error_errno(errno, "remove %s", entry->fts_path);
+    return NULL;
+}
+
+struct error *tree_remove(const char *path)
+{
+    char *roots[] = {(char *)path, NULL};
+    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
+    struct error *failure = NULL;
+
+    if (!tree)
+        return error_errno(errno, "walk %s", path);
+    for (const FTSENT *entry; !failure && (entry = fts_read(tree));)
+        failure = entry_remove(entry);
+    fts_close(tree);
+    return failure;
+}
+
+struct error *directories_make(const char *path, mode_t mode)
+{
+    autofree char *copy = xstrdup(path);
+
+    for (char *slash = copy + 1;; slash++) {
+        slash = strchrnul(slash, '/');
+        char end = *slash;
+        *slash = '\0';
+        if (mkdir(copy, mode) < 0 && errno != EEXIST)
+            return error_errno(errno, "make %s", copy);
+        if (!end)
+            return NULL;
+        *slash = end;
+    }
+}

@@ -1,0 +1,16 @@
+/* What the shim mounts, unmounts, makes and removes on the host. */
+#pragma once
+
+#include "services/sandboxd/shim/job.h"
+
+/* Is something mounted exactly there? */
+bool path_is_mount(const char *path);
+
+/* Detaches all that is mounted there; nothing there is fine. */
+void path_unmount(const char *path);
+
+/* Removes a tree, not crossing into other file systems; not there is fine. May take long: for tasks. */
+struct error *tree_remove(const char *path) __attribute__((warn_unused_result));
+
+/* mkdir -p */
+struct error *directories_make(const char *path, mode_t mode) __attribute__((warn_unused_result));

@@ -1,0 +1,155 @@
+/* The making of namespaces: unshare, `lo`, sysctls, pins. */
+#include "services/sandboxd/shim/namespaces.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "common/failpoint.h"
+#include "common/fd.h"
+#include "common/memory.h"
+#include "services/sandboxd/shim/shim.h"
+
+bool sysctl_is_allowed(const char *setting, bool has_net, bool has_ipc)
+{
+    static const char *const of_ipc[] = {"kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."};
+    const char *equals = strchr(setting, '=');
+
+    if (!equals || memchr(setting, '/', (size_t)(equals - setting)) || strstr(setting, ".."))
+        return false;
+    if (strncmp(setting, "net.", 4) == 0)
+        return has_net;
+    for (size_t i = 0; i < sizeof(of_ipc) / sizeof(of_ipc[0]); i++)
+        if (strncmp(setting, of_ipc[i], strlen(of_ipc[i])) == 0)
+            return has_ipc;
+    return false;
+}
+
+static struct error *sysctl_set(const char *setting)
+{
+    autofree char *path = xasprintf("/proc/sys/%s", setting);
+    char *value = strchr(path, '=');
+
+    *value++ = '\0';
+    for (char *at = path + strlen("/proc/sys/"); *at; at++)
+        if (*at == '.')
+            *at = '/';
+    autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, value, strlen(value)) < 0)
+        return error_errno(errno, "set sysctl %s", setting);
+    return NULL;
+}
+
+static struct error *loopback_up(void)
+{
+    struct ifreq request = {.ifr_name = "lo"};
+    autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+        return error_errno(errno, "look at lo");
+    request.ifr_flags |= IFF_UP;
+    if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        return error_errno(errno, "set lo up");
+    return NULL;
+}
+
+static struct error *network_pin(const char *path)
+{
+    autoclose int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0444);
+
+    if (fd < 0)
+        return error_errno(errno, "make %s", path);
+    if (mount("/proc/self/ns/net", path, NULL, MS_BIND, NULL) < 0)
+        return error_errno(errno, "pin the network namespace at %s", path);
+    return NULL;
+}
+
+static struct error *shm_mount(const char *path, uint64_t size)
+{
+    autofree char *options = xasprintf("mode=1777,size=%llu", (unsigned long long)size);
+
+    if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        return error_errno(errno, "make %s", path);
+    if (mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
+        return error_errno(errno, "mount the pod's /dev/shm");
+    return NULL;
+}
+
+static void hand_over(struct task_output *output, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0)
+        output->fds[output->fd_count++] = fd;
+}
+
+/* Becomes the first process: a program image of its own, so that it shares no memory with the shim's. */
+static void first_process_become(const char *procs)
+{
+    char *argv[] = {"bulkhead-shim", "--first-process", NULL};
+    char *environment[] = {NULL};
+
+    int fd = open(procs, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "0", 1) != 1)
+        _exit(1);
+    setsid();
+    int null = open("/dev/null", O_RDWR);
+    for (int i = 0; i < 3; i++)
+        dup2(null, i);
+    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    execve("/proc/self/exe", argv, environment);
+    _exit(1);
+}
+
+/* The child is told by clone which pid it has in our namespace; it is orphaned to the shim at our exit. */
+static struct error *first_process_start(const struct namespaces_wanted *wanted, struct task_output *output)
+{
+    if (unshare(CLONE_NEWPID) < 0)
+        return error_errno(errno, "unshare the PID namespace");
+    pid_t pid = fork();
+    if (pid < 0)
+        return error_errno(errno, "fork the pod's first process");
+    if (pid == 0)
+        first_process_become(wanted->first_cgroup);
+    autofree char *path = xasprintf("/proc/%d/ns/pid", pid);
+    hand_over(output, path);
+    wire_put_u64(&output->fields, SHIM_TAG_PID, (uint64_t)pid);
+    return NULL;
+}
+
+struct error *namespaces_make(const struct shim *shim, void *input, struct task_output *output)
+{
+    const struct namespaces_wanted *wanted = input;
+    int flags = (wanted->net ? CLONE_NEWNET : 0) | (wanted->ipc ? CLONE_NEWIPC : 0) | (wanted->uts ? CLONE_NEWUTS : 0);
+
+    (void)shim;
+    if (wanted->shm_path)
+        TRY(shm_mount(wanted->shm_path, wanted->shm_size));
+    FAILPOINT("shim.setup.after_shm");
+    if (unshare(flags) < 0)
+        return error_errno(errno, "unshare the pod's namespaces");
+    if (wanted->uts && sethostname(wanted->hostname, strlen(wanted->hostname)) < 0)
+        return error_errno(errno, "set the host name");
+    if (wanted->net)
+        TRY(loopback_up());
+    for (char *const *sysctl = wanted->sysctls; *sysctl; sysctl++)
+        if (strncmp(*sysctl, "net.", 4) == 0 ? wanted->net : wanted->ipc) /* one that is there has them, and we are not in it */
+            TRY(sysctl_set(*sysctl));
+    if (wanted->net)
+        TRY(network_pin(wanted->netns_path));
+    FAILPOINT("shim.setup.after_pin");
+    if (wanted->ipc)
+        hand_over(output, "/proc/self/ns/ipc");
+    if (wanted->uts)
+        hand_over(output, "/proc/self/ns/uts");
+    return wanted->pid ? first_process_start(wanted, output) : NULL;
+}

@@ -1,0 +1,24 @@
+/* How a pod's namespaces are made, in a child that may block. */
+#pragma once
+
+#include "services/sandboxd/shim/job.h"
+#include "services/sandboxd/shim/pod.h"
+
+/* Input of namespaces_make: what is missing. Hands over fds in the order ipc, uts, pid for those that were asked. */
+struct namespaces_wanted {
+    bool net;               /* pinned at netns_path */
+    bool ipc;
+    bool uts;
+    bool pid;               /* with a first process; field PID is its pid */
+    const char *netns_path;
+    const char *shm_path;   /* a tmpfs to mount there, or NULL */
+    uint64_t shm_size;
+    const char *hostname;
+    char *const *sysctls;   /* NULL-terminated */
+    char *first_cgroup;     /* cgroup.procs for the first process */
+};
+
+job_task namespaces_make;
+
+/* Is it a sysctl of a namespace that is the pod's own? */
+bool sysctl_is_allowed(const char *setting, bool has_net, bool has_ipc);

@@ -1,0 +1,51 @@
+/* The pod as a whole: its namespaces, cgroup and shared memory, and the record of them (STATE/shim/POD/pod). */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/process_id.h"
+#include "services/sandboxd/shim/cgroup.h"
+
+struct shim;
+
+enum { POD_VERSION = 1, POD_HOSTNAME_SIZE = 72 };
+
+struct pod_record {
+    uint32_t state;       /* SHIM_POD_* bits */
+    uint32_t netns_mode;  /* SHIM_NAMESPACE_* */
+    uint32_t ipc_mode;
+    uint32_t pid_mode;
+    uint32_t has_hostname;
+    uint32_t cgroup_existed; /* so many components of the cgroup's path were there before */
+    uint64_t shm_size;
+    uint64_t ipc_inode;      /* of the namespaces, to know them again */
+    uint64_t uts_inode;
+    struct process_id first; /* the first process of a shared PID namespace; pid 0: none */
+    char cgroup[CGROUP_PATH_SIZE]; /* before the set-up: one of the shim's own, for what it runs */
+    char hostname[POD_HOSTNAME_SIZE];
+};
+
+struct pod {
+    struct pod_record record;
+    int ipc_fd; /* /proc/self/ns/... of the pod; -1: the host's */
+    int uts_fd;
+    int pid_fd;
+};
+
+/* Reads the record, or begins one. */
+struct error *pod_load(struct shim *shim) __attribute__((warn_unused_result));
+struct error *pod_save(struct shim *shim) __attribute__((warn_unused_result));
+
+/* Puts the namespaces into the keeper's store, and takes one back from there ("ipc", "uts", "pidns"). */
+void pod_store(struct shim *shim);
+void pod_take_fd(struct shim *shim, const char *suffix, int fd);
+
+/* A successor whose namespaces are in no store: finds them in a living container. */
+void pod_find_namespaces(struct shim *shim);
+
+/* Is pid the first process of the pod's PID namespace? Then it is reaped. */
+bool pod_first_exited(struct shim *shim, pid_t pid);
+
+/* The body of that process: reaps until it is killed. */
+int first_process_main(void);

@@ -1,0 +1,65 @@
+/* How an OCI runtime is called, and how its words are found. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "common/fd.h"
+#include "common/memory.h"
+#include "services/sandboxd/shim/container.h"
+#include "services/sandboxd/shim/mounts.h"
+#include "services/sandboxd/shim/shim.h"
+
+enum { RUNTIME_ARGUMENTS_MAX = 24, RUNTIME_TEXT_MAX = 4096 };
+
+struct error *runtime_run(struct shim *shim, const struct container *container, char *const *arguments,
+                          const int stdio[3], int64_t timeout_ms, job_done *done, void *argument, unsigned *ret_log,
+                          struct job **ret_job)
+{
+    char *argv[RUNTIME_ARGUMENTS_MAX] = {0};
+    unsigned number = ++shim->serial;
+    size_t count = 0;
+    autofree char *root = shim_path(shim, "rt/%s", container->record.handler);
+    autofree char *log = shim_path(shim, "tmp/%u.log", number);
+
+    TRY(directories_make(root, 0711));
+    argv[count++] = (char *)container->record.runtime;
+    argv[count++] = "--root";
+    argv[count++] = root;
+    argv[count++] = "--log";
+    argv[count++] = log;
+    for (; *arguments && count < RUNTIME_ARGUMENTS_MAX - 1; arguments++)
+        argv[count++] = *arguments;
+    struct program program = {.argv = argv, .stdio = {stdio[0], stdio[1], stdio[2]}};
+    *ret_log = number;
+    return job_run(shim, &program, timeout_ms, done, argument, ret_job);
+}
+
+/* The first 4 KiB, on one line. */
+static char *log_read(struct shim *shim, unsigned number)
+{
+    char name[32], text[RUNTIME_TEXT_MAX + 1];
+
+    snprintf(name, sizeof(name), "%u.log", number);
+    autoclose int fd = openat(shim->work_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    unlinkat(shim->work_fd, name, 0);
+    ssize_t size = fd < 0 ? 0 : read(fd, text, RUNTIME_TEXT_MAX);
+    while (size > 0 && text[size - 1] == '\n')
+        size--;
+    text[size > 0 ? size : 0] = '\0';
+    return xstrdup(text);
+}
+
+struct error *runtime_result(struct shim *shim, const struct job *job, unsigned log, const char *verb)
+{
+    autofree char *text = log_read(shim, log);
+    autofree char *status = wait_status_text(job->status);
+
+    if (job->is_timed_out)
+        return error_new(ERROR_DEADLINE_EXCEEDED, "the OCI runtime's %s was killed at its limit: %s", verb, text);
+    if (WIFEXITED(job->status) && WEXITSTATUS(job->status) == 0)
+        return NULL;
+    return error_new(ERROR_INTERNAL, "the OCI runtime's %s ended with %s: %s", verb, status, text);
+}
