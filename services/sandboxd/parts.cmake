@@ -30,7 +30,7 @@ add_library(bulkhead-sandboxd-parts STATIC
 target_link_libraries(bulkhead-sandboxd-parts PUBLIC bulkhead-proto bulkhead-common PkgConfig::JANSSON)
 
 if(COMMAND bulkhead_unit_test)
-  foreach(test IN ITEMS cni/cni cni/result files/files files/user)
+  foreach(test IN ITEMS cni/cni cni/result files/files files/user spec/seccomp spec/spec spec/validate)
     string(REPLACE "/" "-" name ${test})
     bulkhead_unit_test(sandboxd-${name} SOURCES sandboxd/${test}_test.c LIBS bulkhead-sandboxd-parts)
   endforeach()

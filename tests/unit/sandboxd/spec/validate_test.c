@@ -1,0 +1,275 @@
+/* What configurations are refused: by name, with the right code, before any work. */
+#include "tests/unit/sandboxd/spec/fixture.h"
+
+/* `change` may set anything of f; the text must begin with `start`, or say it after a mount's path. */
+#define ASSERT_REFUSED(validate, error_code, start, change)                                                            \
+    do {                                                                                                               \
+        struct fixture f;                                                                                              \
+        fixture_init(&f);                                                                                              \
+        change;                                                                                                        \
+        autoptr(error) error = validate(&f);                                                                           \
+        if (!error)                                                                                                    \
+            fail_msg("taken: " start);                                                                                 \
+        if (error->code != (error_code) || !strstr(error->text, start))                                                \
+            fail_msg("line %d: %s: %s", __LINE__, error_code_name(error->code), error->text);                          \
+    } while (0)
+
+#define ASSERT_TAKEN(validate, change)                                                                                 \
+    do {                                                                                                               \
+        struct fixture f;                                                                                              \
+        fixture_init(&f);                                                                                              \
+        change;                                                                                                        \
+        autoptr(error) error = validate(&f);                                                                           \
+        if (error)                                                                                                     \
+            fail_msg("line %d: %s", __LINE__, error->text);                                                            \
+    } while (0)
+
+static struct error *pod(const struct fixture *f)
+{
+    return spec_validate_pod(&f->pod_config, &f->host);
+}
+
+static struct error *container(const struct fixture *f)
+{
+    return spec_validate_container(&f->config, &f->pod_config, &f->host);
+}
+
+static char *texts(const char *text, char **list)
+{
+    list[0] = (char *)text;
+    return list[0];
+}
+
+static void plain_configurations_are_taken(void **state)
+{
+    (void)state;
+
+    ASSERT_TAKEN(pod, {});
+    ASSERT_TAKEN(container, {});
+    ASSERT_TAKEN(pod, f.pod_config.linux = NULL);
+    ASSERT_TAKEN(container, f.config.linux = NULL);
+}
+
+static void pods_without_proper_names_are_refused(void **state)
+{
+    (void)state;
+    static char large[300];
+    memset(large, 'a', sizeof(large) - 1);
+
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "metadata is missing", f.pod_config.metadata = NULL);
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "metadata.name is missing", f.pod_metadata.name = "");
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "metadata.namespace is missing", f.pod_metadata.namespace_ = "");
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "metadata.uid is missing", f.pod_metadata.uid = "");
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "metadata.name has", f.pod_metadata.name = "a/b");
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "metadata.name has", f.pod_metadata.name = "a;K8S_POD_NAME=b");
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "metadata.uid is", f.pod_metadata.uid = "..");
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "metadata.name is longer", f.pod_metadata.name = large);
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "name is not UTF-8", f.pod_metadata.name = "a\xff");
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "hostname is longer", f.pod_config.hostname = large);
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "hostname has", f.pod_config.hostname = "a\nb");
+}
+
+static void a_pods_paths_addresses_and_ports_are_checked(void **state)
+{
+    (void)state;
+    char *list[1];
+    Runtime__V1__DNSConfig dns = RUNTIME__V1__DNSCONFIG__INIT;
+    Runtime__V1__PortMapping port = RUNTIME__V1__PORT_MAPPING__INIT, *ports[] = {&port};
+    dns.servers = list, dns.n_servers = 1;
+    port.container_port = 80;
+
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "log_directory", f.pod_config.log_directory = "logs");
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "log_directory", f.pod_config.log_directory = "/a/../b");
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "cgroup_parent", f.pod_linux.cgroup_parent = "/a/../../b");
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "cgroup_parent", f.pod_linux.cgroup_parent = "kubepods.slice");
+    ASSERT_TAKEN(pod, f.pod_config.dns_config = &dns; texts("fe80::1%eth0", list));
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "dns_config.servers", f.pod_config.dns_config = &dns;
+                   texts("1.1.1.1\nnameserver 2.2.2.2", list));
+    dns.n_servers = 0, dns.options = list, dns.n_options = 1;
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "dns_config.options", f.pod_config.dns_config = &dns; texts("a b", list));
+    ASSERT_TAKEN(pod, f.pod_config.port_mappings = ports; f.pod_config.n_port_mappings = 1);
+    port.host_port = 65536;
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "host_port", f.pod_config.port_mappings = ports;
+                   f.pod_config.n_port_mappings = 1);
+    port.host_port = 1, port.host_ip = "localhost";
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "host_ip", f.pod_config.port_mappings = ports;
+                   f.pod_config.n_port_mappings = 1);
+    port.container_port = -1;
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "container_port", f.pod_config.port_mappings = ports;
+                   f.pod_config.n_port_mappings = 1);
+}
+
+static void what_a_pod_cannot_have_is_refused_by_name(void **state)
+{
+    (void)state;
+    Runtime__V1__LinuxPodSandboxConfig__SysctlsEntry *sysctls[1] = {0};
+    Runtime__V1__UserNamespace user = RUNTIME__V1__USER_NAMESPACE__INIT;
+    Runtime__V1__SELinuxOption selinux = RUNTIME__V1__SELINUX_OPTION__INIT;
+    Runtime__V1__SecurityProfile local = RUNTIME__V1__SECURITY_PROFILE__INIT;
+    Runtime__V1__WindowsPodSandboxConfig windows = RUNTIME__V1__WINDOWS_POD_SANDBOX_CONFIG__INIT;
+    Runtime__V1__LinuxPodSandboxConfig__SysctlsEntry sysctl = RUNTIME__V1__LINUX_POD_SANDBOX_CONFIG__SYSCTLS_ENTRY__INIT;
+    sysctls[0] = &sysctl;
+    local.profile_type = RUNTIME__V1__PROFILE_TYPE__Localhost;
+    selinux.level = "s0";
+
+    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "sysctls", f.pod_linux.sysctls = sysctls; f.pod_linux.n_sysctls = 1);
+    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "windows", f.pod_config.windows = &windows);
+    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "selinux_options", f.pod_context.selinux_options = &selinux);
+    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "seccomp", f.pod_context.seccomp = &local);
+    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "apparmor", f.pod_context.apparmor = &local);
+    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "namespace_options.pid: TARGET",
+                   f.pod_namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET);
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "namespace_options.ipc: 9", f.pod_namespaces.ipc = 9);
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "namespace_options.network",
+                   f.pod_namespaces.network = RUNTIME__V1__NAMESPACE_MODE__CONTAINER);
+    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "namespace_options.userns_options",
+                   f.pod_namespaces.userns_options = &user);
+    user.mode = RUNTIME__V1__NAMESPACE_MODE__NODE;
+    ASSERT_TAKEN(pod, f.pod_namespaces.userns_options = &user);
+}
+
+static void containers_without_their_own_sense_are_refused(void **state)
+{
+    (void)state;
+    Runtime__V1__KeyValue env = RUNTIME__V1__KEY_VALUE__INIT, *envs[] = {&env};
+    Runtime__V1__Int64Value id = RUNTIME__V1__INT64_VALUE__INIT;
+    char *list[1];
+
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "metadata is missing", f.config.metadata = NULL);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "metadata.name", f.metadata.name = "a/../b");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "image is missing", f.config.image = NULL);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "log_path", f.config.log_path = "../x");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "log_path", f.config.log_path = "/x");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "log_path", f.pod_config.log_directory = "");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "working_dir", f.config.working_dir = "x");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "envs", f.config.envs = envs; f.config.n_envs = 1);
+    env.key = "A", env.value.data = (uint8_t *)"a\0b", env.value.len = 3;
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "envs: the value of A has a NUL", f.config.envs = envs;
+                   f.config.n_envs = 1);
+    env.value.data = (uint8_t *)"\xff", env.value.len = 1;
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "envs: the value of A is not UTF-8", f.config.envs = envs;
+                   f.config.n_envs = 1);
+    id.value = -1;
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "run_as_user -1", f.context.run_as_user = &id);
+    id.value = 4294967296;
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "run_as_user 4294967296", f.context.run_as_user = &id);
+    id.value = 1;
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "run_as_group", f.context.run_as_group = &id);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "run_as_username", f.context.run_as_user = &id;
+                   f.context.run_as_username = "a");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "privileged", f.context.privileged = true);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "masked_paths", f.context.masked_paths = list;
+                   f.context.n_masked_paths = 1; texts("proc", list));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "namespace_options.network is NODE",
+                   f.namespaces.network = RUNTIME__V1__NAMESPACE_MODE__NODE);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "add_capabilities", f.capabilities.add_capabilities = list;
+                   f.capabilities.n_add_capabilities = 1; texts("MAGIC", list));
+    ASSERT_REFUSED(container, ERROR_FAILED_PRECONDITION, "CAP_SYS_RESOURCE", f.capabilities.add_capabilities = list;
+                   f.capabilities.n_add_capabilities = 1; texts("SYS_RESOURCE", list));
+}
+
+static void a_containers_numbers_have_ranges(void **state)
+{
+    (void)state;
+
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "cpu_period -1", f.resources.cpu_period = -1);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "cpu_quota -2", f.resources.cpu_quota = -2);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "cpu_shares -1", f.resources.cpu_shares = -1);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "memory_limit_in_bytes", f.resources.memory_limit_in_bytes = -5);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "oom_score_adj 1001", f.resources.oom_score_adj = 1001);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "cpuset_cpus", f.resources.cpuset_cpus = "0;1");
+    ASSERT_TAKEN(container, f.resources.cpu_quota = -1);
+}
+
+static void what_a_container_cannot_have_is_refused_by_name(void **state)
+{
+    (void)state;
+    Runtime__V1__Device device = RUNTIME__V1__DEVICE__INIT, *devices[] = {&device};
+    Runtime__V1__CDIDevice cdi = RUNTIME__V1__CDIDEVICE__INIT, *cdis[] = {&cdi};
+    Runtime__V1__WindowsContainerConfig windows = RUNTIME__V1__WINDOWS_CONTAINER_CONFIG__INIT;
+    Runtime__V1__SecurityProfile profile = RUNTIME__V1__SECURITY_PROFILE__INIT;
+
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "devices", f.config.devices = devices; f.config.n_devices = 1);
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "CDI_devices", f.config.cdi_devices = cdis; f.config.n_cdi_devices = 1);
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "windows", f.config.windows = &windows);
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "stop_signal",
+                   f.config.stop_signal = RUNTIME__V1__SIGNAL__SIGNAL_SIGINT);
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "namespace_options.pid: TARGET",
+                   f.namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET);
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "supplemental_groups_policy",
+                   f.context.supplemental_groups_policy = RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Strict);
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "seccomp_profile_path",
+                   f.context.seccomp_profile_path = "localhost/x");
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "apparmor_profile", f.context.apparmor_profile = "localhost/x");
+    ASSERT_TAKEN(container, f.context.apparmor = &profile);
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "apparmor", f.context.apparmor = &profile; f.host.has_apparmor = true);
+    profile.profile_type = RUNTIME__V1__PROFILE_TYPE__Localhost;
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "seccomp", f.context.seccomp = &profile);
+}
+
+static void only_resources_that_are_honoured_are_taken(void **state)
+{
+    (void)state;
+    Runtime__V1__HugepageLimit page = RUNTIME__V1__HUGEPAGE_LIMIT__INIT, *pages[] = {&page};
+    Runtime__V1__LinuxContainerResources__UnifiedEntry entry =
+        RUNTIME__V1__LINUX_CONTAINER_RESOURCES__UNIFIED_ENTRY__INIT, *entries[] = {&entry};
+    entry.key = "memory.oom.group", entry.value = "1";
+
+    ASSERT_TAKEN(container, f.resources.hugepage_limits = pages; f.resources.n_hugepage_limits = 1);
+    page.limit = 1;
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "hugepage_limits", f.resources.hugepage_limits = pages;
+                   f.resources.n_hugepage_limits = 1);
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "unified", f.resources.unified = entries; f.resources.n_unified = 1);
+    ASSERT_TAKEN(container, f.resources.unified = entries; f.resources.n_unified = 1; f.host.cgroup_version = 2);
+    entry.key = "memory.high";
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "unified: \"memory.high\"", f.resources.unified = entries;
+                   f.resources.n_unified = 1; f.host.cgroup_version = 2);
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "memory_swap_limit_in_bytes",
+                   f.resources.memory_swap_limit_in_bytes = 9; f.resources.memory_limit_in_bytes = 8;
+                   f.host.has_swap_limit = true);
+    ASSERT_TAKEN(container, f.resources.memory_swap_limit_in_bytes = f.resources.memory_limit_in_bytes = 8;
+                 f.host.has_swap_limit = true);
+}
+
+static void mounts_other_than_plain_private_ones_are_refused(void **state)
+{
+    (void)state;
+    Runtime__V1__Mount m = RUNTIME__V1__MOUNT__INIT, plain, *mounts[] = {&m};
+    Runtime__V1__ImageSpec image = RUNTIME__V1__IMAGE_SPEC__INIT;
+    char *options[] = {"noexec"};
+    m.container_path = "/data", m.host_path = "/h";
+    plain = m;
+#define MOUNT(change) m = plain, change, f.config.mounts = mounts, f.config.n_mounts = 1
+
+    ASSERT_TAKEN(container, MOUNT(m.selinux_relabel = true));
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "mounts of /data: propagation", MOUNT(m.propagation = 1));
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "propagation", MOUNT(m.propagation = 2));
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "recursive_read_only", MOUNT(m.recursive_read_only = true));
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "image", MOUNT(m.image = &image));
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "mount_options",
+                   MOUNT((m.mount_options = options, m.n_mount_options = 1)));
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "selinux_relabel",
+                   MOUNT((m.selinux_relabel = true, f.host.has_selinux = true)));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "container_path", MOUNT(m.container_path = "data"));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "container_path", MOUNT(m.container_path = "/a/../../b"));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "container_path", MOUNT(m.container_path = "//./"));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "container_path", MOUNT(m.container_path = ""));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "host_path", MOUNT(m.host_path = ""));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "host_path", MOUNT(m.host_path = "h"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_configurations_are_taken),
+        cmocka_unit_test(pods_without_proper_names_are_refused),
+        cmocka_unit_test(a_pods_paths_addresses_and_ports_are_checked),
+        cmocka_unit_test(what_a_pod_cannot_have_is_refused_by_name),
+        cmocka_unit_test(containers_without_their_own_sense_are_refused),
+        cmocka_unit_test(a_containers_numbers_have_ranges),
+        cmocka_unit_test(what_a_container_cannot_have_is_refused_by_name),
+        cmocka_unit_test(only_resources_that_are_honoured_are_taken),
+        cmocka_unit_test(mounts_other_than_plain_private_ones_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
