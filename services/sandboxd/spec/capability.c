@@ -60,7 +60,7 @@ static bool has_all(char *const *list, size_t count)
 /* The bits of a list's names, ALL left aside. */
 static struct error *list_mask(const char *field, char *const *list, size_t count, uint64_t *ret)
 {
-    uint64_t bit;
+    uint64_t bit = 0;
 
     *ret = 0;
     for (size_t i = 0; i < count; i++) {
@@ -85,7 +85,7 @@ static struct error *mask_check(const char *field, uint64_t mask, uint64_t bound
 
 static struct error *change(const Runtime__V1__Capability *wanted, uint64_t bounding, struct capability_sets *sets)
 {
-    uint64_t add, drop, ambient;
+    uint64_t add = 0, drop = 0, ambient = 0;
 
     TRY(list_mask("add_capabilities", wanted->add_capabilities, wanted->n_add_capabilities, &add));
     TRY(list_mask("drop_capabilities", wanted->drop_capabilities, wanted->n_drop_capabilities, &drop));

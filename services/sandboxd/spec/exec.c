@@ -33,7 +33,7 @@ static struct error *args_list(char *const *args, size_t count, json_t **ret)
 
 static struct error *process_change(json_t *root, char *const *args, size_t arg_count, bool terminal, char **ret_json)
 {
-    json_t *process = json_object_get(root, "process"), *env = json_object_get(process, "env"), *list;
+    json_t *process = json_object_get(root, "process"), *env = json_object_get(process, "env"), *list = NULL;
 
     if (!json_is_object(process) || !json_is_array(env))
         return error_new(ERROR_DATA_LOSS, "the container's config.json has no process");

@@ -139,7 +139,7 @@ struct error *spec_process_object(const struct spec_input *input, const struct c
 {
     const Runtime__V1__LinuxContainerSecurityContext *context = spec_context(input->config);
     autofree char *directory = working_directory(input);
-    json_t *args;
+    json_t *args = NULL;
 
     TRY(args_merge(input, &args));
     *ret = json_pack("{sb so so so ss so sb sI}", "terminal", input->config->tty, "user", user_object(input->user),

@@ -7,7 +7,7 @@ static struct error *root_object(const struct spec_input *input, const struct ca
                                  json_t *root)
 {
     const Runtime__V1__LinuxContainerSecurityContext *context = spec_context(input->config);
-    json_t *process, *linux;
+    json_t *process = NULL, *linux = NULL;
 
     json_object_set_new(root, "ociVersion", json_string("1.0.2"));
     TRY(spec_process_object(input, capabilities, &process));
