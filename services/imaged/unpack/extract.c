@@ -4,6 +4,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,8 +14,12 @@
 #include "services/imaged/unpack/source.h"
 #include "services/imaged/unpack/writer.h"
 
+enum { BLOCK_SIZE = 512 };
+
 struct feed {
     struct source *source;
+    uint64_t size; /* bytes given */
+    bool is_padded;
     struct error *failure; /* of the source: what the archive reader then says is only its echo */
 };
 
@@ -23,14 +28,28 @@ static void archive_close(struct archive **archive)
     archive_read_free(*archive);
 }
 
+/* Some tools (umoci insert) leave away what fills the last block and the two zero blocks behind it, and Go's reader takes it so. That the layer is
+ * whole is the diff id's to say, not the padding's. */
+static la_ssize_t feed_pad(struct feed *feed, const void **ret_data)
+{
+    static const char zeros[3 * BLOCK_SIZE];
+
+    if (feed->is_padded || feed->size == 0)
+        return 0;
+    feed->is_padded = true;
+    *ret_data = zeros;
+    return (la_ssize_t)((BLOCK_SIZE - feed->size % BLOCK_SIZE) % BLOCK_SIZE + 2 * BLOCK_SIZE);
+}
+
 static la_ssize_t feed_read(struct archive *archive, void *argument, const void **ret_data)
 {
     struct feed *feed = argument;
     size_t size = 0;
 
     feed->failure = source_read(feed->source, ret_data, &size);
+    feed->size += size;
     if (!feed->failure)
-        return (la_ssize_t)size;
+        return size > 0 ? (la_ssize_t)size : feed_pad(feed, ret_data);
     archive_set_error(archive, EIO, "%s", feed->failure->text);
     return -1;
 }

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/fd.h"
 #include "common/log.h"
@@ -20,12 +22,28 @@
 #define CAPABILITY(name) (UINT64_C(1) << CAP_##name)
 
 /* FSETID: without it set-id bits are lost, and nothing says so. */
+#define KEPT                                                                                                           \
+    (CAPABILITY(CHOWN) | CAPABILITY(DAC_OVERRIDE) | CAPABILITY(FOWNER) | CAPABILITY(FSETID) | CAPABILITY(MKNOD) |       \
+     CAPABILITY(SETFCAP))
+
+/* SYS_ADMIN only until the jail stands, which comes second because there is no /proc in it. */
 static const struct service_privileges privileges = {
     .user = CONFIG_USER_ROOT,
-    .capabilities = CAPABILITY(CHOWN) | CAPABILITY(DAC_OVERRIDE) | CAPABILITY(FOWNER) | CAPABILITY(FSETID) |
-                    CAPABILITY(MKNOD) | CAPABILITY(SETFCAP),
+    .capabilities = KEPT | CAPABILITY(SYS_ADMIN),
     .nofile = 256,
 };
+
+/* The bounding set is empty by now, so what is given up here does not come back. */
+static struct error *jail_close(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {
+        {.effective = (uint32_t)KEPT, .permitted = (uint32_t)KEPT},
+        {.effective = (uint32_t)(KEPT >> 32), .permitted = (uint32_t)(KEPT >> 32)},
+    };
+
+    return syscall(SYS_capset, &header, data) < 0 ? error_errno(errno, "give SYS_ADMIN up") : NULL;
+}
 
 static struct error *confine(int argc, char **argv)
 {
@@ -37,8 +55,9 @@ static struct error *confine(int argc, char **argv)
         return error_new(ERROR_INVALID_ARGUMENT, "usage: bulkhead-unpack [flags] LAYER");
     digest_of("", 0, warm); /* OpenSSL reads its configuration while there are files to read */
     setlocale(LC_CTYPE, "C.UTF-8");
+    TRY(service_confine(config, &privileges));
     TRY(jail_enter(config->root, argv[1]));
-    return service_confine(config, &privileges);
+    return jail_close();
 }
 
 static struct error *work(struct unpack_report *report)

@@ -481,6 +481,33 @@ static void a_stream_that_is_no_archive_is_refused(void **state)
     assert_refused(extract_bytes(fixture, noise, sizeof(noise)), ERROR_DATA_LOSS, "");
 }
 
+static void an_archive_without_its_last_padding_is_fine(void **state)
+{
+    struct fixture *fixture = *state;
+
+    put_file(fixture, "a", "data");
+    archive_write_close(fixture->archive);
+    size_t end = fixture->tar_size;
+    while (fixture->tar[end - 1] == '\0')
+        end--; /* behind the data */
+    assert_fine(extract_bytes(fixture, fixture->tar, end));
+    assert_int_equal(status_of(fixture, "a").st_size, 4);
+}
+
+static void an_archive_cut_inside_of_a_file_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    autofree char *data = xcalloc(1, 5001);
+
+    memset(data, 'd', 5000);
+    put_file(fixture, "a", data);
+    archive_write_close(fixture->archive);
+    size_t end = fixture->tar_size;
+    while (fixture->tar[end - 1] == '\0')
+        end--;
+    assert_refused(extract_bytes(fixture, fixture->tar, end - 3000), ERROR_DATA_LOSS, "\"a\"");
+}
+
 static void an_empty_layer_is_fine(void **state)
 {
     struct fixture *fixture = *state;
@@ -534,6 +561,8 @@ int main(void)
         TEST(the_images_own_overlay_attributes_are_dropped),
         TEST(a_file_replaces_a_directory_that_is_not_empty),
         TEST(a_stream_that_is_no_archive_is_refused),
+        TEST(an_archive_without_its_last_padding_is_fine),
+        TEST(an_archive_cut_inside_of_a_file_is_refused),
         TEST(an_empty_layer_is_fine),
         TEST(a_tree_of_any_depth_is_removed),
     };
