@@ -14,6 +14,7 @@ struct container {
     Runtime__V1__ContainerConfig *config;  /* parsed from the record; never changes */
 
     /* All below: d->lock. */
+    bool is_begun;         /* its first record is on disk: the worker may take it up */
     int pidfd;              /* of its first process, or -1: it knows the exit code when all others have died */
     bool has_early_exit;    /* an exit was reported before the creation was recorded */
     bool is_listed_by_shim; /* reported since the shim's last complete list */

@@ -94,6 +94,9 @@ static void container_begin(struct container *container)
         error = container_save(container);
     if (error)
         container_fail(container, error);
+    pthread_mutex_lock(&container->d->lock);
+    container->is_begun = true;
+    pthread_mutex_unlock(&container->d->lock);
     pod_kick(container->pod);
 }
 

@@ -1,6 +1,7 @@
 /* The order in which a container is made. */
 #include "services/sandboxd/container_steps.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -94,6 +95,8 @@ static struct error *account_file_read(int fd, char **ret_data, struct user_file
 {
     if (fd < 0)
         return NULL;
+    if (lseek(fd, 0, SEEK_SET) < 0) /* a predecessor may have read it: the position is shared */
+        return error_errno(errno, "rewind");
     TRY(fd_read_all(fd, USER_FILE_MAX, ret_data, &ret->size));
     ret->data = *ret_data;
     return NULL;

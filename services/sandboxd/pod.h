@@ -21,6 +21,7 @@ struct pod {
     pthread_cond_t changed;                  /* with d->lock: any change of the pod or its containers */
 
     /* All below: d->lock. */
+    bool is_begun;         /* its first record is on disk: the worker may take it up */
     bool has_worker;       /* a thread does this pod's long work */
     bool is_kicked;        /* there may be work that the worker has not seen */
     unsigned joiners;      /* calls that wait for the creation */

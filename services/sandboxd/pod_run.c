@@ -101,6 +101,9 @@ static void pod_begin(struct pod *pod)
         error = pod_save(pod);
     if (error)
         pod_fail(pod, error);
+    pthread_mutex_lock(&pod->d->lock);
+    pod->is_begun = true;
+    pthread_mutex_unlock(&pod->d->lock);
     pod_kick(pod);
 }
 

@@ -127,7 +127,7 @@ static const char *pod_hostname(const struct pod *pod)
 {
     if (!pod_has_network(pod))
         return NULL;
-    return pod->config->hostname;
+    return *pod->config->hostname ? pod->config->hostname : pod->d->host.hostname;
 }
 
 static void setup_compose(struct pod *pod, struct wire_writer *fields)

@@ -35,6 +35,8 @@ struct work {
 
 static pod_work *pod_work_of(const struct pod *pod, int64_t now_ns)
 {
+    if (!pod->is_begun)
+        return NULL;
     switch (pod->record->state) {
     case POD_CREATING:
         return pod_create;
@@ -51,6 +53,8 @@ static pod_work *pod_work_of(const struct pod *pod, int64_t now_ns)
 
 static container_work *container_work_of(const struct container *container, int64_t now_ns)
 {
+    if (!container->is_begun)
+        return NULL;
     switch (container->record->state) {
     case CONTAINER_CREATING:
         return container_create;

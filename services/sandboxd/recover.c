@@ -50,6 +50,7 @@ static struct error *pod_load(struct sandboxd *d, const char *id, const void *da
         bulkhead__pod_record__free_unpacked(record, NULL);
         return error;
     }
+    pod->is_begun = true;
     pod_classify(pod);
     table_add_pod(d, pod);
     return NULL;
@@ -99,6 +100,7 @@ static struct error *container_load(struct sandboxd *d, const char *id, const vo
         bulkhead__container_record__free_unpacked(record, NULL);
         return error;
     }
+    container->is_begun = true;
     container_classify(container);
     table_add_container(d, container);
     return NULL;
