@@ -221,7 +221,7 @@ static void names_that_would_break_the_environment_are_refused(void **state)
     autoptr(cni_network) network = parse("a.conflist", list_text);
     struct cni_attachment bad[] = {attachment(NULL), attachment(NULL), attachment(NULL), attachment(NULL)};
 
-    bad[0].pod_name = "a;K8S_POD_NAME=b";
+    bad[0].pod_name = "a;b";
     bad[1].interface = "an-interface-too-long";
     bad[2].container_id = "../../etc";
     bad[3].interface = "a/b";

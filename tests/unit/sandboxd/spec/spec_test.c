@@ -207,6 +207,10 @@ static void resources_and_scores_are_written(void **state)
     assert_json(root, "linux.resources.memory", "{\"limit\":1048576,\"swap\":1048576}");
     assert_json(root, "process.oomScoreAdj", "-500");
     json_decref(root);
+    f.host.has_swap_limit = false;
+    root = fixture_build(&f);
+    assert_json(root, "linux.resources.memory", "{\"limit\":1048576}");
+    json_decref(root);
 }
 
 static void a_privileged_container_has_all_that_the_host_can_give(void **state)
@@ -267,6 +271,16 @@ static void capabilities_are_added_and_dropped_by_any_spelling(void **state)
     root = fixture_build(&f);
     assert_int_equal(json_array_size(at(root, "process.capabilities.bounding")), 40);
     json_decref(root);
+}
+
+static void the_default_is_cut_to_what_the_host_can_give(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    f.host.bounding_capabilities = UINT64_C(1) << CAP_CHOWN | UINT64_C(1) << CAP_SYS_ADMIN;
+
+    assert_bounding(&f, "[\"CAP_CHOWN\"]");
 }
 
 static void exec_runs_other_arguments_with_the_same_rights(void **state)
@@ -334,7 +348,7 @@ static void stop_signals_have_many_names(void **state)
         int signal;
     } good[] = {{NULL, SIGTERM}, {"", SIGTERM}, {"SIGINT", SIGINT}, {"quit", SIGQUIT}, {"10", 10},
                 {"SIGRTMIN+3", SIGRTMIN + 3}, {"RTMAX-1", SIGRTMAX - 1}, {"RTMIN", SIGRTMIN}};
-    const char *bad[] = {"0", "-1", "65", "SIGFOO", "RTMIN+99", "RTMIN-1", "15x", "SIG", " 9"};
+    const char *bad[] = {"0", "-1", "65", "SIGFOO", "RTMIN+31", "RTMAX-64", "RTMIN-1", "15x", "SIG", " 9"};
     int signal;
 
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -360,6 +374,7 @@ int main(void)
         cmocka_unit_test(resources_and_scores_are_written),
         cmocka_unit_test(a_privileged_container_has_all_that_the_host_can_give),
         cmocka_unit_test(capabilities_are_added_and_dropped_by_any_spelling),
+        cmocka_unit_test(the_default_is_cut_to_what_the_host_can_give),
         cmocka_unit_test(exec_runs_other_arguments_with_the_same_rights),
         cmocka_unit_test(the_user_comes_from_the_request_before_the_image),
         cmocka_unit_test(stop_signals_have_many_names),
