@@ -1,5 +1,6 @@
-/* The container network interface's decisions: which network, what each plugin of the chain is told, and what it answered.
- * Running the plugins is the shim's; nothing here makes a system call but cni_plugin_find(), which only looks. */
+/* The container network interface's decisions: which network, what each plugin of the chain is told, and what it
+ * answered. Running the plugins is the shim's; nothing here makes a system call but cni_plugin_find(), which only
+ * looks. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,10 +10,10 @@
 #include "proto/cri.pb-c.h"
 
 enum {
-    CNI_CONFIG_MAX = 1 << 20,  /* bytes of a configuration file */
-    CNI_RESULT_MAX = 1 << 20,  /* bytes of a plugin's answer */
-    CNI_PLUGINS_MAX = 32,      /* in one chain */
-    CNI_IPS_MAX = 64,          /* in one answer */
+    CNI_CONFIG_MAX = 1 << 20, /* bytes of a configuration file */
+    CNI_RESULT_MAX = 1 << 20, /* bytes of a plugin's answer */
+    CNI_PLUGINS_MAX = 32,     /* in one chain */
+    CNI_IPS_MAX = 64,         /* in one answer */
 };
 
 struct cni_network; /* a parsed list of plugins */
@@ -20,14 +21,15 @@ struct cni_network; /* a parsed list of plugins */
 /* The first name, bytewise, that ends in .conf, .conflist or .json, as libcni takes it; NULL: there is none. */
 const char *cni_choose(const char *const *names, size_t count);
 
-/* Parses a configuration; file_name's suffix says whether it is a list (.conflist) or one plugin. FAILED_PRECONDITION names the
- * file and what is wrong with it. Unknown keys are kept for the plugins. */
+/* Parses a configuration; file_name's suffix says whether it is a list (.conflist) or one plugin. FAILED_PRECONDITION
+ * names the file and what is wrong with it. Unknown keys are kept for the plugins. */
 struct error *cni_network_parse(const char *file_name, const char *data, size_t size, struct cni_network **ret)
     __attribute__((warn_unused_result));
 void cni_network_free(struct cni_network *network);
 DEFINE_AUTOPTR(cni_network)
 
-/* The list as text (JSON, a .conflist), to be kept with the attachment and parsed again for DEL. The caller frees it. */
+/* The list as text (JSON, a .conflist), to be kept with the attachment and parsed again for DEL. The caller frees it.
+ */
 char *cni_network_text(const struct cni_network *network);
 
 const char *cni_network_name(const struct cni_network *network);
@@ -35,20 +37,20 @@ const char *cni_network_version(const struct cni_network *network);
 size_t cni_network_plugin_count(const struct cni_network *network);
 const char *cni_network_plugin_type(const struct cni_network *network, size_t index); /* file name of its program */
 
-/* The program of that type in the first of bin_dirs (NULL-terminated) that has it as an executable file. NOT_FOUND names
- * the type and the directories. The caller frees the path. */
+/* The program of that type in the first of bin_dirs (NULL-terminated) that has it as an executable file. NOT_FOUND
+ * names the type and the directories. The caller frees the path. */
 struct error *cni_plugin_find(const char *type, char *const *bin_dirs, char **ret_path)
     __attribute__((warn_unused_result));
 
-/* What the pod asks of plugins that declare a capability: portMappings, dns. JSON, to be kept with the attachment; the caller
- * frees it. "{}" when it asks for nothing. */
+/* What the pod asks of plugins that declare a capability: portMappings, dns. JSON, to be kept with the attachment; the
+ * caller frees it. "{}" when it asks for nothing. */
 char *cni_runtime_config(const Runtime__V1__PodSandboxConfig *config);
 
 /* One pod on one network. All borrowed. */
 struct cni_attachment {
-    const char *container_id;   /* the sandbox's id */
-    const char *netns;          /* "" for DEL when it is gone */
-    const char *interface;      /* "eth0" */
+    const char *container_id; /* the sandbox's id */
+    const char *netns;        /* "" for DEL when it is gone */
+    const char *interface;    /* "eth0" */
     const char *pod_namespace;
     const char *pod_name;
     const char *pod_uid;
@@ -66,12 +68,12 @@ struct cni_invocation {
 void cni_invocation_free(struct cni_invocation *invocation);
 DEFINE_AUTOPTR(cni_invocation)
 
-/* For plugin `index` of the chain: ADD runs 0, 1, 2..., previous being the answer before (cni_result_text), NULL for the
- * first; DEL runs from the last to the first, previous being the last answer of ADD, NULL if there is none.
+/* For plugin `index` of the chain: ADD runs 0, 1, 2..., previous being the answer before (cni_result_text), NULL for
+ * the first; DEL runs from the last to the first, previous being the last answer of ADD, NULL if there is none.
  * INVALID_ARGUMENT when an id, an interface or a pod's name cannot be passed on. */
 struct error *cni_compose(const struct cni_network *network, size_t index, enum cni_command command,
-                          const struct cni_attachment *attachment, const char *previous,
-                          struct cni_invocation **ret) __attribute__((warn_unused_result));
+                          const struct cni_attachment *attachment, const char *previous, struct cni_invocation **ret)
+    __attribute__((warn_unused_result));
 
 struct cni_ip {
     char *address; /* without the prefix length */
@@ -83,7 +85,8 @@ struct cni_ip {
 
 struct cni_result; /* an answer of any version */
 
-/* Parses a plugin's standard output after an ADD. An answer without a version has the network's. INTERNAL says what is wrong. */
+/* Parses a plugin's standard output after an ADD. An answer without a version has the network's. INTERNAL says what is
+ * wrong. */
 struct error *cni_result_parse(const char *data, size_t size, const char *network_version, struct cni_result **ret)
     __attribute__((warn_unused_result));
 void cni_result_free(struct cni_result *result);
@@ -95,12 +98,12 @@ const struct cni_ip *cni_result_ip(const struct cni_result *result, size_t index
 /* The answer in the network's version, as the next plugin and DEL want it. The caller frees it. */
 char *cni_result_text(const struct cni_result *result);
 
-/* The pod's addresses on `interface`, the first IPv4 one first. The strings are the result's; the caller frees the array.
- * INTERNAL when there is none. */
+/* The pod's addresses on `interface`, the first IPv4 one first. The strings are the result's; the caller frees the
+ * array. INTERNAL when there is none. */
 struct error *cni_result_pod_ips(const struct cni_result *result, const char *interface, const char ***ret_ips,
                                  size_t *ret_count) __attribute__((warn_unused_result));
 
-/* The error of a plugin that failed: its JSON (code, msg, details) if it printed one, else its standard error. Code 11 (try again
- * later) is UNAVAILABLE, all others INTERNAL. wait_status is waitpid's. Never NULL. */
+/* The error of a plugin that failed: its JSON (code, msg, details) if it printed one, else its standard error. Code 11
+ * (try again later) is UNAVAILABLE, all others INTERNAL. wait_status is waitpid's. Never NULL. */
 struct error *cni_plugin_error(const char *type, enum cni_command command, int wait_status, const char *out,
                                size_t out_size, const char *err, size_t err_size) __attribute__((warn_unused_result));

@@ -102,7 +102,9 @@ static struct error *ips_parse(struct cni_result *result)
     if (ips && !json_is_null(ips) && !json_is_array(ips))
         return error_new(ERROR_INTERNAL, "ips is not a list");
     json_array_foreach(ips, i, ip)
+    {
         TRY(ip_parse(result, ip, "address", json_array_size(interfaces)));
+    }
     return NULL;
 }
 

@@ -16,7 +16,9 @@ static void array_append_all(json_t *to, const json_t *from)
     size_t i;
 
     json_array_foreach(from, i, value)
+    {
         json_array_append(to, value);
+    }
 }
 
 /* ip4 and ip6 become entries of ips; their routes go to one list. */

@@ -51,9 +51,10 @@ char *cni_runtime_config(const Runtime__V1__PodSandboxConfig *config)
         json_object_set(root, "portMappings", ports);
     json_decref(ports);
     if (dns && dns->n_servers + dns->n_searches + dns->n_options > 0) {
-        json_object_set_new(root, "dns", json_pack("{so so so}", "servers", strings(dns->servers, dns->n_servers),
-                                                   "searches", strings(dns->searches, dns->n_searches), "options",
-                                                   strings(dns->options, dns->n_options)));
+        json_object_set_new(root, "dns",
+                            json_pack("{so so so}", "servers", strings(dns->servers, dns->n_servers), "searches",
+                                      strings(dns->searches, dns->n_searches), "options",
+                                      strings(dns->options, dns->n_options)));
     }
     char *text = json_dumps(root, JSON_COMPACT);
     json_decref(root);

@@ -8,8 +8,8 @@ static const struct {
     const char *name;
     enum cni_shape shape;
 } versions[] = {
-    {"0.1.0", CNI_SHAPE_OLD},    {"0.2.0", CNI_SHAPE_OLD},    {"0.3.0", CNI_SHAPE_MIDDLE}, {"0.3.1", CNI_SHAPE_MIDDLE},
-    {"0.4.0", CNI_SHAPE_MIDDLE}, {"1.0.0", CNI_SHAPE_NEW},    {"1.1.0", CNI_SHAPE_NEW},
+    {"0.1.0", CNI_SHAPE_OLD},    {"0.2.0", CNI_SHAPE_OLD}, {"0.3.0", CNI_SHAPE_MIDDLE}, {"0.3.1", CNI_SHAPE_MIDDLE},
+    {"0.4.0", CNI_SHAPE_MIDDLE}, {"1.0.0", CNI_SHAPE_NEW}, {"1.1.0", CNI_SHAPE_NEW},
 };
 
 int cni_version_rank(const char *version)

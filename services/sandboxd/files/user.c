@@ -1,4 +1,5 @@
-/* How a user as an image or the CRI names it becomes a uid, a gid and supplementary groups, as containerd decides it. */
+/* How a user as an image or the CRI names it becomes a uid, a gid and supplementary groups, as containerd decides it.
+ */
 #include "services/sandboxd/files/user.h"
 
 #include <inttypes.h>

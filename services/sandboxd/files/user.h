@@ -16,9 +16,9 @@ struct user_file {
 };
 
 struct user_request {
-    const char *user;   /* "", "NAME", "UID", "NAME:GROUP", "UID:GID" ... as images say it; NULL or "": root */
-    const int64_t *uid; /* instead of user; NULL: not given */
-    const int64_t *gid; /* instead of the user's own group; NULL: not given */
+    const char *user;       /* "", "NAME", "UID", "NAME:GROUP", "UID:GID" ... as images say it; NULL or "": root */
+    const int64_t *uid;     /* instead of user; NULL: not given */
+    const int64_t *gid;     /* instead of the user's own group; NULL: not given */
     const uint32_t *groups; /* supplementary ones, beside those of /etc/group */
     size_t group_count;
 };
@@ -33,7 +33,7 @@ struct user {
 void user_free(struct user *user);
 DEFINE_AUTOPTR(user)
 
-/* As containerd does: a number needs no entry (its group is then 0), a name does. NOT_FOUND when the user or the group is in
- * no file, INVALID_ARGUMENT for numbers outside 0..2147483647. Lines that do not parse are skipped. */
+/* As containerd does: a number needs no entry (its group is then 0), a name does. NOT_FOUND when the user or the group
+ * is in no file, INVALID_ARGUMENT for numbers outside 0..2147483647. Lines that do not parse are skipped. */
 struct error *user_resolve(const struct user_request *request, const struct user_file *passwd,
                            const struct user_file *group, struct user **ret) __attribute__((warn_unused_result));

@@ -12,8 +12,8 @@ struct capability_sets {
     uint64_t ambient;
 };
 
-/* From containerd's 14, ALL first, then additions, then what is dropped; privileged: all of bounding. context may be NULL.
- * INVALID_ARGUMENT for an unknown name, FAILED_PRECONDITION for one that is named and outside bounding. */
+/* From containerd's 14, ALL first, then additions, then what is dropped; privileged: all of bounding. context may be
+ * NULL. INVALID_ARGUMENT for an unknown name, FAILED_PRECONDITION for one that is named and outside bounding. */
 struct error *capability_decide(const Runtime__V1__LinuxContainerSecurityContext *context, uint64_t bounding,
                                 struct capability_sets *ret) __attribute__((warn_unused_result));
 

@@ -56,7 +56,8 @@ static json_t *unified_object(const Runtime__V1__LinuxContainerResources *resour
 /* The runtime adds the devices that every container has (null, zero, tty and the like) to an empty list. */
 static json_t *resources_object(const struct spec_input *input)
 {
-    const Runtime__V1__LinuxContainerResources *resources = input->config->linux ? input->config->linux->resources : NULL;
+    const Runtime__V1__LinuxContainerResources *resources =
+        input->config->linux ? input->config->linux->resources : NULL;
     json_t *object = json_object();
 
     json_object_set_new(object, "devices",

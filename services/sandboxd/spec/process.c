@@ -43,7 +43,8 @@ static struct error *args_merge(const struct spec_input *input, json_t **ret)
     return NULL;
 }
 
-/* env is an object of name to "NAME=value": a later value takes the place of the earlier one, a name alone removes it. */
+/* env is an object of name to "NAME=value": a later value takes the place of the earlier one, a name alone removes it.
+ */
 static void env_set(json_t *env, const char *entry)
 {
     size_t length = strcspn(entry, "=");
@@ -86,7 +87,9 @@ static json_t *env_merge(const struct spec_input *input)
 
     env_collect(input, env);
     json_object_foreach(env, key, value)
+    {
         json_array_append(list, value);
+    }
     json_decref(env);
     return list;
 }
@@ -108,7 +111,8 @@ static json_t *user_object(const struct user *user)
 
     for (size_t i = 0; i < user->group_count; i++)
         json_array_append_new(groups, json_integer(user->groups[i]));
-    return json_pack("{sI sI so}", "uid", (json_int_t)user->uid, "gid", (json_int_t)user->gid, "additionalGids", groups);
+    return json_pack("{sI sI so}", "uid", (json_int_t)user->uid, "gid", (json_int_t)user->gid, "additionalGids",
+                     groups);
 }
 
 static json_t *capabilities_object(const struct capability_sets *sets)
@@ -128,7 +132,8 @@ static json_t *capabilities_object(const struct capability_sets *sets)
 /* Always written: what is left out would be inherited from the shim. */
 static json_int_t oom_score_adj(const struct spec_input *input)
 {
-    const Runtime__V1__LinuxContainerResources *resources = input->config->linux ? input->config->linux->resources : NULL;
+    const Runtime__V1__LinuxContainerResources *resources =
+        input->config->linux ? input->config->linux->resources : NULL;
     json_int_t wanted = resources ? resources->oom_score_adj : 0;
 
     return wanted < input->host->oom_score_adj_min ? input->host->oom_score_adj_min : wanted;
@@ -142,9 +147,9 @@ struct error *spec_process_object(const struct spec_input *input, const struct c
     json_t *args = NULL;
 
     TRY(args_merge(input, &args));
-    *ret = json_pack("{sb so so so ss so sb sI}", "terminal", input->config->tty, "user", user_object(input->user),
-                     "args", args, "env", env_merge(input), "cwd", directory, "capabilities",
-                     capabilities_object(capabilities), "noNewPrivileges", context && context->no_new_privs,
-                     "oomScoreAdj", oom_score_adj(input));
+    *ret =
+        json_pack("{sb so so so ss so sb sI}", "terminal", input->config->tty, "user", user_object(input->user), "args",
+                  args, "env", env_merge(input), "cwd", directory, "capabilities", capabilities_object(capabilities),
+                  "noNewPrivileges", context && context->no_new_privs, "oomScoreAdj", oom_score_adj(input));
     return NULL;
 }

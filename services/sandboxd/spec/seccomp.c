@@ -86,12 +86,12 @@ static json_t *test_object(const struct seccomp_test *test)
 static json_t *row_object(const struct seccomp_row *row)
 {
     bool allows = row->action == SECCOMP_ALLOW;
-    json_t *object = json_pack("{so ss}", "names", names_split(row->names), "action",
-                               allows ? "SCMP_ACT_ALLOW" : "SCMP_ACT_ERRNO");
+    json_t *object =
+        json_pack("{so ss}", "names", names_split(row->names), "action", allows ? "SCMP_ACT_ALLOW" : "SCMP_ACT_ERRNO");
 
     if (!allows)
         json_object_set_new(object, "errnoRet", json_integer(ENOSYS));
-    if (row->test.operator != SECCOMP_NO_TEST)
+    if (row->test.operator!= SECCOMP_NO_TEST)
         json_object_set_new(object, "args", json_pack("[o]", test_object(&row->test)));
     return object;
 }

@@ -12,8 +12,9 @@ static struct error *root_object(const struct spec_input *input, const struct ca
     json_object_set_new(root, "ociVersion", json_string("1.0.2"));
     TRY(spec_process_object(input, capabilities, &process));
     json_object_set_new(root, "process", process);
-    json_object_set_new(root, "root", json_pack("{ss sb}", "path", input->rootfs_path, "readonly",
-                                                context && context->readonly_rootfs));
+    json_object_set_new(
+        root, "root",
+        json_pack("{ss sb}", "path", input->rootfs_path, "readonly", context && context->readonly_rootfs));
     json_object_set_new(root, "mounts", spec_mounts_list(input));
     TRY(spec_linux_object(input, capabilities, &linux));
     json_object_set_new(root, "linux", linux);

@@ -1,5 +1,5 @@
-/* What a container's configuration means to an OCI runtime: config.json and process.json as text, decided from CRI's messages
- * and facts that the caller found out. No system call is made here; every function may run on any thread. */
+/* What a container's configuration means to an OCI runtime: config.json and process.json as text, decided from CRI's
+ * messages and facts that the caller found out. No system call is made here; every function may run on any thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -25,8 +25,8 @@ struct spec_device {
 
 /* What is true of this host; found out once, when sandboxd starts. */
 struct spec_host {
-    int cgroup_version;             /* 1 or 2 */
-    bool has_swap_limit;            /* memory.memsw.limit_in_bytes, or memory.swap.max */
+    int cgroup_version;  /* 1 or 2 */
+    bool has_swap_limit; /* memory.memsw.limit_in_bytes, or memory.swap.max */
     bool has_selinux;
     bool has_apparmor;
     uint64_t bounding_capabilities; /* the shim's bounding set: CapBnd of /proc/PID/status */
@@ -38,10 +38,10 @@ struct spec_host {
 
 /* What the shim answered to SHIM_POD_SETUP. A number below 0 or a NULL path: the pod uses the host's. */
 struct spec_pod {
-    pid_t shim_pid;         /* of the living shim: its descriptors are named below /proc/PID/fd */
+    pid_t shim_pid; /* of the living shim: its descriptors are named below /proc/PID/fd */
     int ipc_fd;
     int uts_fd;
-    int pid_fd;             /* only where the pod shares one PID namespace */
+    int pid_fd; /* only where the pod shares one PID namespace */
     const char *netns_path;
     const char *shm_path;
     const char *resolv_conf_path; /* NULL: not mounted; also the next two */
@@ -56,14 +56,14 @@ struct spec_input {
     const Bulkhead__ImageSettings *image;
     const struct spec_host *host;
     const struct spec_pod *pod;
-    const char *rootfs_path;       /* absolute */
-    const char *cgroups_path;      /* below each hierarchy's root: "/kubepods/pod1/CONTAINER" */
-    const struct user *user;       /* as user_resolve() found it */
+    const char *rootfs_path;  /* absolute */
+    const char *cgroups_path; /* below each hierarchy's root: "/kubepods/pod1/CONTAINER" */
+    const struct user *user;  /* as user_resolve() found it */
 };
 
-/* INVALID_ARGUMENT: missing metadata, a bad name, path, port or number. UNIMPLEMENTED: a field that bulkhead knows, does not
- * honour, and that would change what the pod or the container gets; the text begins with the field's name as CRI spells it.
- * Both are to be called before any work begins. */
+/* INVALID_ARGUMENT: missing metadata, a bad name, path, port or number. UNIMPLEMENTED: a field that bulkhead knows,
+ * does not honour, and that would change what the pod or the container gets; the text begins with the field's name as
+ * CRI spells it. Both are to be called before any work begins. */
 struct error *spec_validate_pod(const Runtime__V1__PodSandboxConfig *config, const struct spec_host *host)
     __attribute__((warn_unused_result));
 struct error *spec_validate_container(const Runtime__V1__ContainerConfig *config,
@@ -80,20 +80,21 @@ struct spec_namespaces spec_pod_namespaces(const Runtime__V1__PodSandboxConfig *
 struct spec_namespaces spec_container_namespaces(const Runtime__V1__ContainerConfig *config,
                                                  const Runtime__V1__PodSandboxConfig *pod_config);
 
-/* How the configuration and the image say who runs: to be handed to user_resolve() with the container's passwd and group.
- * Borrows from both. INVALID_ARGUMENT for a group without a user. *ret_groups (CRI's supplemental groups) is to be freed. */
+/* How the configuration and the image say who runs: to be handed to user_resolve() with the container's passwd and
+ * group. Borrows from both. INVALID_ARGUMENT for a group without a user. *ret_groups (CRI's supplemental groups) is to
+ * be freed. */
 struct error *spec_user_request(const Runtime__V1__ContainerConfig *config, const Bulkhead__ImageSettings *image,
                                 struct user_request *ret, uint32_t **ret_groups) __attribute__((warn_unused_result));
 
-/* The text of config.json (ociVersion 1.0.2), which the caller frees. Expects a validated configuration; INVALID_ARGUMENT
- * when neither it nor the image names a command. */
+/* The text of config.json (ociVersion 1.0.2), which the caller frees. Expects a validated configuration;
+ * INVALID_ARGUMENT when neither it nor the image names a command. */
 struct error *spec_build(const struct spec_input *input, char **ret_json) __attribute__((warn_unused_result));
 
-/* The process object for an exec in a container of that config.json: other arguments and terminal, all else the same (with a
- * terminal, TERM=xterm where there is none). The caller frees it. INVALID_ARGUMENT without arguments, DATA_LOSS when the
- * stored text is not a spec. */
-struct error *spec_exec_process(const char *config_json, size_t size, char *const *args, size_t arg_count, bool terminal,
-                                char **ret_json) __attribute__((warn_unused_result));
+/* The process object for an exec in a container of that config.json: other arguments and terminal, all else the same
+ * (with a terminal, TERM=xterm where there is none). The caller frees it. INVALID_ARGUMENT without arguments, DATA_LOSS
+ * when the stored text is not a spec. */
+struct error *spec_exec_process(const char *config_json, size_t size, char *const *args, size_t arg_count,
+                                bool terminal, char **ret_json) __attribute__((warn_unused_result));
 
 /* The signal that asks a container to end: "SIGTERM", "TERM", "15", "SIGRTMIN+3". NULL or "": SIGTERM. */
 struct error *spec_stop_signal_parse(const char *text, int *ret_signal) __attribute__((warn_unused_result));

@@ -46,7 +46,8 @@ struct error *validate_selinux(const Runtime__V1__SELinuxOption *o)
 {
     if (!o)
         return NULL;
-    if (spec_text_is_set(o->user) || spec_text_is_set(o->role) || spec_text_is_set(o->type) || spec_text_is_set(o->level))
+    if (spec_text_is_set(o->user) || spec_text_is_set(o->role) || spec_text_is_set(o->type) ||
+        spec_text_is_set(o->level))
         return validate_unsupported("selinux_options");
     return NULL;
 }
@@ -112,7 +113,8 @@ static struct error *range_check(const char *field, int64_t value, int64_t least
 {
     if (value >= least && value <= most)
         return NULL;
-    return error_new(ERROR_INVALID_ARGUMENT, "%s %" PRId64 " is not in %" PRId64 "..%" PRId64, field, value, least, most);
+    return error_new(ERROR_INVALID_ARGUMENT, "%s %" PRId64 " is not in %" PRId64 "..%" PRId64, field, value, least,
+                     most);
 }
 
 static struct error *cpuset_check(const char *field, const char *text)

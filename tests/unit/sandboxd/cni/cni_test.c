@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
 #include <cmocka.h>
 
 #include "services/sandboxd/cni/cni.h"
@@ -63,8 +64,9 @@ static void a_single_plugin_becomes_a_list(void **state)
 static void the_highest_known_version_is_taken(void **state)
 {
     (void)state;
-    autoptr(cni_network) network = parse("a.conflist", "{\"name\":\"n\",\"cniVersions\":[\"0.4.0\",\"1.1.0\",\"9.0.0\"],"
-                                                       "\"plugins\":[{\"type\":\"t\"}]}");
+    autoptr(cni_network) network =
+        parse("a.conflist", "{\"name\":\"n\",\"cniVersions\":[\"0.4.0\",\"1.1.0\",\"9.0.0\"],"
+                            "\"plugins\":[{\"type\":\"t\"}]}");
     autoptr(cni_network) bare = parse("a.conf", "{\"name\":\"n\",\"type\":\"t\"}");
 
     assert_string_equal(cni_network_version(network), "1.1.0");
@@ -139,9 +141,14 @@ static char *bin_dirs[] = {"/opt/cni/bin", "/usr/lib/cni", NULL};
 
 static struct cni_attachment attachment(const char *runtime_config)
 {
-    return (struct cni_attachment){.container_id = "0123abc", .netns = "/run/netns/a", .interface = "eth0",
-                                   .pod_namespace = "default", .pod_name = "web", .pod_uid = "u-1",
-                                   .runtime_config = runtime_config, .bin_dirs = bin_dirs};
+    return (struct cni_attachment){.container_id = "0123abc",
+                                   .netns = "/run/netns/a",
+                                   .interface = "eth0",
+                                   .pod_namespace = "default",
+                                   .pod_name = "web",
+                                   .pod_uid = "u-1",
+                                   .runtime_config = runtime_config,
+                                   .bin_dirs = bin_dirs};
 }
 
 static struct cni_invocation *compose(const struct cni_network *network, size_t index, enum cni_command command,
@@ -163,7 +170,10 @@ static void the_first_plugin_gets_its_configuration_and_environment(void **state
     autofree char *ports = ports_text();
     autoptr(cni_invocation) run = compose(network, 0, CNI_ADD, ports, NULL);
     const char *env[] = {
-        "CNI_COMMAND=ADD", "CNI_CONTAINERID=0123abc", "CNI_NETNS=/run/netns/a", "CNI_IFNAME=eth0",
+        "CNI_COMMAND=ADD",
+        "CNI_CONTAINERID=0123abc",
+        "CNI_NETNS=/run/netns/a",
+        "CNI_IFNAME=eth0",
         "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=0123abc;"
         "K8S_POD_UID=u-1",
         "CNI_PATH=/opt/cni/bin:/usr/lib/cni"};

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
 #include <cmocka.h>
 
 #include "services/sandboxd/cni/cni.h"

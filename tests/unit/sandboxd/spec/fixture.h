@@ -1,6 +1,8 @@
 /* A pod, a container, an image, a host: a plain case that each test changes in one place. */
 #pragma once
 
+#include <jansson.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,9 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include <cmocka.h>
-#include <jansson.h>
-#include <linux/capability.h>
 
 #include "services/sandboxd/spec/spec.h"
 
@@ -87,16 +88,29 @@ static inline void fixture_init(struct fixture *f)
     f->image = (Bulkhead__ImageSettings)BULKHEAD__IMAGE_SETTINGS__INIT;
     f->image.entrypoint = f->entrypoint, f->image.n_entrypoint = 1;
     f->image.cmd = f->cmd, f->image.n_cmd = 2;
-    f->host = (struct spec_host){.cgroup_version = 1, .bounding_capabilities = (UINT64_C(1) << 41) - 1,
-                                 .oom_score_adj_min = -1000, .hostname = "node-1"};
+    f->host = (struct spec_host){.cgroup_version = 1,
+                                 .bounding_capabilities = (UINT64_C(1) << 41) - 1,
+                                 .oom_score_adj_min = -1000,
+                                 .hostname = "node-1"};
     f->host.bounding_capabilities &= ~(UINT64_C(1) << CAP_SYS_RESOURCE);
-    f->pod = (struct spec_pod){.shim_pid = 77, .ipc_fd = 5, .uts_fd = 6, .pid_fd = -1, .netns_path = "/run/netns",
-                               .shm_path = "/run/shm", .resolv_conf_path = "/d/resolv.conf", .hosts_path = "/d/hosts",
+    f->pod = (struct spec_pod){.shim_pid = 77,
+                               .ipc_fd = 5,
+                               .uts_fd = 6,
+                               .pid_fd = -1,
+                               .netns_path = "/run/netns",
+                               .shm_path = "/run/shm",
+                               .resolv_conf_path = "/d/resolv.conf",
+                               .hosts_path = "/d/hosts",
                                .hostname_path = "/d/hostname"};
     f->user = (struct user){.groups = f->groups, .group_count = 1};
-    f->input = (struct spec_input){.pod_config = &f->pod_config, .config = &f->config, .image = &f->image,
-                                   .host = &f->host, .pod = &f->pod, .rootfs_path = "/run/rootfs",
-                                   .cgroups_path = "/kubepods/pod1/c1", .user = &f->user};
+    f->input = (struct spec_input){.pod_config = &f->pod_config,
+                                   .config = &f->config,
+                                   .image = &f->image,
+                                   .host = &f->host,
+                                   .pod = &f->pod,
+                                   .rootfs_path = "/run/rootfs",
+                                   .cgroups_path = "/kubepods/pod1/c1",
+                                   .user = &f->user};
 }
 
 /* The spec as an object; the caller frees it. */

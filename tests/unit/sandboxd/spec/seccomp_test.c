@@ -60,8 +60,9 @@ static void clone_may_make_namespaces_only_with_sys_admin(void **state)
 {
     (void)state;
 
-    assert_entries(0, "clone", "[{\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":2114060288,"
-                               "\"valueTwo\":0,\"op\":\"SCMP_CMP_MASKED_EQ\"}]}]");
+    assert_entries(0, "clone",
+                   "[{\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":2114060288,"
+                   "\"valueTwo\":0,\"op\":\"SCMP_CMP_MASKED_EQ\"}]}]");
     assert_entries(0, "clone3", "[{\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":38}]");
     assert_entries(BIT(CAP_SYS_ADMIN), "clone", "[{\"action\":\"SCMP_ACT_ALLOW\"}]");
     assert_entries(BIT(CAP_SYS_ADMIN), "clone3", "[{\"action\":\"SCMP_ACT_ALLOW\"}]");
@@ -83,10 +84,11 @@ static void some_sockets_and_personalities_are_kept_out(void **state)
 {
     (void)state;
 
-    assert_entries(0, "socket", "[{\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":38,\"valueTwo\":0,"
-                                "\"op\":\"SCMP_CMP_LT\"}]},{\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,"
-                                "\"value\":39,\"valueTwo\":0,\"op\":\"SCMP_CMP_EQ\"}]},{\"action\":\"SCMP_ACT_ALLOW\","
-                                "\"args\":[{\"index\":0,\"value\":40,\"valueTwo\":0,\"op\":\"SCMP_CMP_GT\"}]}]");
+    assert_entries(0, "socket",
+                   "[{\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":38,\"valueTwo\":0,"
+                   "\"op\":\"SCMP_CMP_LT\"}]},{\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,"
+                   "\"value\":39,\"valueTwo\":0,\"op\":\"SCMP_CMP_EQ\"}]},{\"action\":\"SCMP_ACT_ALLOW\","
+                   "\"args\":[{\"index\":0,\"value\":40,\"valueTwo\":0,\"op\":\"SCMP_CMP_GT\"}]}]");
 }
 
 static void the_profile_is_chosen_by_type_or_by_the_old_path(void **state)

@@ -20,24 +20,31 @@ static const char golden[] =
     "\"noNewPrivileges\":false,\"oomScoreAdj\":0},"
     "\"root\":{\"path\":\"/run/rootfs\",\"readonly\":false},\"mounts\":["
     "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\",\"options\":[\"nosuid\",\"noexec\",\"nodev\"]},"
-    "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"nosuid\",\"strictatime\",\"mode=755\","
+    "{\"destination\":\"/"
+    "dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"nosuid\",\"strictatime\",\"mode=755\","
     "\"size=65536k\"]},"
     "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[\"nosuid\",\"noexec\","
     "\"newinstance\",\"ptmxmode=0666\",\"mode=0620\",\"gid=5\"]},"
     "{\"destination\":\"/dev/mqueue\",\"type\":\"mqueue\",\"source\":\"mqueue\",\"options\":[\"nosuid\",\"noexec\","
     "\"nodev\"]},"
-    "{\"destination\":\"/sys\",\"type\":\"sysfs\",\"source\":\"sysfs\",\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"ro\"]},"
+    "{\"destination\":\"/"
+    "sys\",\"type\":\"sysfs\",\"source\":\"sysfs\",\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"ro\"]},"
     "{\"destination\":\"/sys/fs/cgroup\",\"type\":\"cgroup\",\"source\":\"cgroup\",\"options\":[\"nosuid\",\"noexec\","
     "\"nodev\",\"relatime\",\"ro\"]},"
-    "{\"destination\":\"/etc/hostname\",\"type\":\"bind\",\"source\":\"/d/hostname\",\"options\":[\"rbind\",\"rprivate\","
+    "{\"destination\":\"/etc/hostname\",\"type\":\"bind\",\"source\":\"/d/"
+    "hostname\",\"options\":[\"rbind\",\"rprivate\","
     "\"rw\"]},"
-    "{\"destination\":\"/etc/hosts\",\"type\":\"bind\",\"source\":\"/d/hosts\",\"options\":[\"rbind\",\"rprivate\",\"rw\"]},"
+    "{\"destination\":\"/etc/hosts\",\"type\":\"bind\",\"source\":\"/d/"
+    "hosts\",\"options\":[\"rbind\",\"rprivate\",\"rw\"]},"
     "{\"destination\":\"/etc/resolv.conf\",\"type\":\"bind\",\"source\":\"/d/resolv.conf\",\"options\":[\"rbind\","
     "\"rprivate\",\"rw\"]},"
-    "{\"destination\":\"/dev/shm\",\"type\":\"bind\",\"source\":\"/run/shm\",\"options\":[\"rbind\",\"rprivate\",\"rw\"]}],"
-    "\"linux\":{\"resources\":{\"devices\":[{\"allow\":false,\"access\":\"rwm\"}]},\"cgroupsPath\":\"/kubepods/pod1/c1\","
+    "{\"destination\":\"/dev/shm\",\"type\":\"bind\",\"source\":\"/run/"
+    "shm\",\"options\":[\"rbind\",\"rprivate\",\"rw\"]}],"
+    "\"linux\":{\"resources\":{\"devices\":[{\"allow\":false,\"access\":\"rwm\"}]},\"cgroupsPath\":\"/kubepods/pod1/"
+    "c1\","
     "\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"ipc\",\"path\":\"/proc/77/fd/5\"},"
-    "{\"type\":\"uts\",\"path\":\"/proc/77/fd/6\"},{\"type\":\"network\",\"path\":\"/run/netns\"},{\"type\":\"mount\"}],"
+    "{\"type\":\"uts\",\"path\":\"/proc/77/fd/6\"},{\"type\":\"network\",\"path\":\"/run/"
+    "netns\"},{\"type\":\"mount\"}],"
     "\"maskedPaths\":[],\"readonlyPaths\":[]}}";
 
 static void a_plain_container_has_exactly_this_spec(void **state)
@@ -117,7 +124,8 @@ static void the_node_names_a_pod_on_its_network(void **state)
 
     assert_json(root, "linux.namespaces", "[{\"type\":\"mount\"},{\"type\":\"cgroup\"}]");
     assert_string_equal(json_string_value(json_array_get(at(root, "process.env"), 1)), "HOSTNAME=node-1");
-    assert_string_equal(json_string_value(json_object_get(json_array_get(at(root, "mounts"), 9), "source")), "/dev/shm");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(at(root, "mounts"), 9), "source")),
+                        "/dev/shm");
     json_decref(root);
 }
 
@@ -177,13 +185,15 @@ static void mounts_are_ordered_by_depth_and_replace_the_defaults(void **state)
     f.config.mounts = list, f.config.n_mounts = 4;
     f.context.readonly_rootfs = true;
     json_t *root = fixture_build(&f), *mount;
-    const char *wanted[] = {"/proc", "/sys", "/sys/fs/cgroup", "/data", "/dev", "/etc/hosts", "/etc/hostname",
-                            "/etc/resolv.conf", "/dev/shm", "/data/a/b"};
+    const char *wanted[] = {"/proc",      "/sys",          "/sys/fs/cgroup",   "/data",    "/dev",
+                            "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/shm", "/data/a/b"};
     size_t i;
 
     assert_int_equal(json_array_size(at(root, "mounts")), 10);
     json_array_foreach(at(root, "mounts"), i, mount)
+    {
         assert_string_equal(json_string_value(json_object_get(mount, "destination")), wanted[i]);
+    }
     assert_json(json_array_get(at(root, "mounts"), 9), "options", "[\"rbind\",\"rprivate\",\"ro\"]");
     assert_json(json_array_get(at(root, "mounts"), 7), "options", "[\"rbind\",\"rprivate\",\"ro\"]");
     assert_json(json_array_get(at(root, "mounts"), 5), "options", "[\"rbind\",\"rprivate\",\"rw\"]");
@@ -232,8 +242,9 @@ static void a_privileged_container_has_all_that_the_host_can_give(void **state)
     assert_null(at(root, "linux.seccomp"));
     assert_null(at(root, "linux.maskedPaths"));
     assert_json(root, "linux.resources.devices", "[{\"allow\":true,\"access\":\"rwm\"}]");
-    assert_json(root, "linux.devices", "[{\"path\":\"/dev/fuse\",\"type\":\"c\",\"major\":10,\"minor\":229,"
-                                       "\"fileMode\":438,\"uid\":0,\"gid\":0}]");
+    assert_json(root, "linux.devices",
+                "[{\"path\":\"/dev/fuse\",\"type\":\"c\",\"major\":10,\"minor\":229,"
+                "\"fileMode\":438,\"uid\":0,\"gid\":0}]");
     assert_json(json_array_get(at(root, "mounts"), 4), "options", "[\"nosuid\",\"noexec\",\"nodev\",\"rw\"]");
     assert_int_equal(json_array_size(at(root, "linux.namespaces")), 5);
     json_decref(root);
@@ -252,7 +263,8 @@ static void capabilities_are_added_and_dropped_by_any_spelling(void **state)
 {
     (void)state;
     struct fixture f;
-    char *add[] = {"cap_net_admin", "SYS_TIME"}, *drop[] = {"ALL", "SYS_TIME"}, *all[] = {"all"}, *ambient[] = {"CHOWN"};
+    char *add[] = {"cap_net_admin", "SYS_TIME"}, *drop[] = {"ALL", "SYS_TIME"}, *all[] = {"all"},
+         *ambient[] = {"CHOWN"};
     fixture_init(&f);
 
     f.capabilities.drop_capabilities = drop, f.capabilities.n_drop_capabilities = 1;
@@ -346,8 +358,9 @@ static void stop_signals_have_many_names(void **state)
     const struct {
         const char *text;
         int signal;
-    } good[] = {{NULL, SIGTERM}, {"", SIGTERM}, {"SIGINT", SIGINT}, {"quit", SIGQUIT}, {"10", 10},
-                {"SIGRTMIN+3", SIGRTMIN + 3}, {"RTMAX-1", SIGRTMAX - 1}, {"RTMIN", SIGRTMIN}};
+    } good[] = {{NULL, SIGTERM},           {"", SIGTERM},      {"SIGINT", SIGINT},
+                {"quit", SIGQUIT},         {"10", 10},         {"SIGRTMIN+3", SIGRTMIN + 3},
+                {"RTMAX-1", SIGRTMAX - 1}, {"RTMIN", SIGRTMIN}};
     const char *bad[] = {"0", "-1", "65", "SIGFOO", "RTMIN+31", "RTMAX-64", "RTMIN-1", "15x", "SIG", " 9"};
     int signal;
 

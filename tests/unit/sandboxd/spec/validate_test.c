@@ -86,7 +86,8 @@ static void a_pods_paths_addresses_and_ports_are_checked(void **state)
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "dns_config.servers", f.pod_config.dns_config = &dns;
                    texts("1.1.1.1\nnameserver 2.2.2.2", list));
     dns.n_servers = 0, dns.options = list, dns.n_options = 1;
-    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "dns_config.options", f.pod_config.dns_config = &dns; texts("a b", list));
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "dns_config.options", f.pod_config.dns_config = &dns;
+                   texts("a b", list));
     ASSERT_TAKEN(pod, f.pod_config.port_mappings = ports; f.pod_config.n_port_mappings = 1);
     port.host_port = 65536;
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "host_port", f.pod_config.port_mappings = ports;
@@ -107,7 +108,8 @@ static void what_a_pod_cannot_have_is_refused_by_name(void **state)
     Runtime__V1__SELinuxOption selinux = RUNTIME__V1__SELINUX_OPTION__INIT;
     Runtime__V1__SecurityProfile local = RUNTIME__V1__SECURITY_PROFILE__INIT;
     Runtime__V1__WindowsPodSandboxConfig windows = RUNTIME__V1__WINDOWS_POD_SANDBOX_CONFIG__INIT;
-    Runtime__V1__LinuxPodSandboxConfig__SysctlsEntry sysctl = RUNTIME__V1__LINUX_POD_SANDBOX_CONFIG__SYSCTLS_ENTRY__INIT;
+    Runtime__V1__LinuxPodSandboxConfig__SysctlsEntry sysctl =
+        RUNTIME__V1__LINUX_POD_SANDBOX_CONFIG__SYSCTLS_ENTRY__INIT;
     sysctls[0] = &sysctl;
     local.profile_type = RUNTIME__V1__PROFILE_TYPE__Localhost;
     selinux.level = "s0";
@@ -190,7 +192,8 @@ static void what_a_container_cannot_have_is_refused_by_name(void **state)
     Runtime__V1__SecurityProfile profile = RUNTIME__V1__SECURITY_PROFILE__INIT;
 
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "devices", f.config.devices = devices; f.config.n_devices = 1);
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "CDI_devices", f.config.cdi_devices = cdis; f.config.n_cdi_devices = 1);
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "CDI_devices", f.config.cdi_devices = cdis;
+                   f.config.n_cdi_devices = 1);
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "windows", f.config.windows = &windows);
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "stop_signal",
                    f.config.stop_signal = RUNTIME__V1__SIGNAL__SIGNAL_SIGINT);
@@ -202,7 +205,8 @@ static void what_a_container_cannot_have_is_refused_by_name(void **state)
                    f.context.seccomp_profile_path = "localhost/x");
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "apparmor_profile", f.context.apparmor_profile = "localhost/x");
     ASSERT_TAKEN(container, f.context.apparmor = &profile);
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "apparmor", f.context.apparmor = &profile; f.host.has_apparmor = true);
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "apparmor", f.context.apparmor = &profile;
+                   f.host.has_apparmor = true);
     profile.profile_type = RUNTIME__V1__PROFILE_TYPE__Localhost;
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "seccomp", f.context.seccomp = &profile);
 }
@@ -212,7 +216,8 @@ static void only_resources_that_are_honoured_are_taken(void **state)
     (void)state;
     Runtime__V1__HugepageLimit page = RUNTIME__V1__HUGEPAGE_LIMIT__INIT, *pages[] = {&page};
     Runtime__V1__LinuxContainerResources__UnifiedEntry entry =
-        RUNTIME__V1__LINUX_CONTAINER_RESOURCES__UNIFIED_ENTRY__INIT, *entries[] = {&entry};
+                                                           RUNTIME__V1__LINUX_CONTAINER_RESOURCES__UNIFIED_ENTRY__INIT,
+                                                       *entries[] = {&entry};
     entry.key = "memory.oom.group", entry.value = "1";
 
     ASSERT_TAKEN(container, f.resources.hugepage_limits = pages; f.resources.n_hugepage_limits = 1);
@@ -225,8 +230,8 @@ static void only_resources_that_are_honoured_are_taken(void **state)
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "unified: \"memory.high\"", f.resources.unified = entries;
                    f.resources.n_unified = 1; f.host.cgroup_version = 2);
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "memory_swap_limit_in_bytes",
-                   f.resources.memory_swap_limit_in_bytes = 9; f.resources.memory_limit_in_bytes = 8;
-                   f.host.has_swap_limit = true);
+                   f.resources.memory_swap_limit_in_bytes = 9;
+                   f.resources.memory_limit_in_bytes = 8; f.host.has_swap_limit = true);
     ASSERT_TAKEN(container, f.resources.memory_swap_limit_in_bytes = f.resources.memory_limit_in_bytes = 8;
                  f.host.has_swap_limit = true);
 }
