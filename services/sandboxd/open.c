@@ -3,7 +3,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "common/fd.h"
 #include "common/log.h"
+#include "common/memory.h"
+#include "common/process_id.h"
 #include "services/sandboxd/directory.h"
 #include "services/sandboxd/host.h"
 #include "services/sandboxd/image_client.h"
@@ -25,10 +28,43 @@ static struct error *own_directory_open(int root_fd, const char *name, int *ret_
     return directory_open(root_fd, name, ret_fd);
 }
 
+/* One dead shim, whose exit record has served: its successor, if the pod needs one, is started by the pod's own client. */
+struct shim_exit {
+    struct sandboxd *d;
+    struct process_id process;
+};
+
+static void *shim_exit_run(void *argument)
+{
+    struct shim_exit *exit = argument;
+    struct keeper_message reply, request = {.type = KEEPER_DROP_EXIT, .process = exit->process};
+    int fds[FD_PASS_MAX];
+    size_t fd_count = 0;
+    struct error *error = keeper_client_call(exit->d->keeper, &request, NULL, 0, 0, &reply, fds, &fd_count);
+
+    if (!error)
+        fds_close(fds, fd_count);
+    error_free(error); /* else the keeper drops it in a minute */
+    free(exit);
+    return NULL;
+}
+
+/* On the keeper client's thread, which must not wait. */
+static void shim_exited(void *argument, const struct keeper_message *message)
+{
+    struct shim_exit *exit = xmalloc(sizeof(*exit));
+
+    *exit = (struct shim_exit){.d = argument, .process = message->process};
+    sandboxd_thread(shim_exit_run, exit);
+}
+
 static struct error *peers_open(struct sandboxd *d)
 {
     autofree char *imaged = config_state_path(d->config, "imaged");
-    struct keeper_client_options keeper = {.state_directory = d->config->state, .subscribe = -2};
+    struct keeper_client_options keeper = {.state_directory = d->config->state, 
+                                           .subscribe = KEEPER_SHIM,
+                                           .on_exit = shim_exited,
+                                           .argument = d};
 
     TRY(keeper_client_open(&keeper, &d->keeper));
     return ipc_client_open(imaged, &d->imaged);
