@@ -91,12 +91,13 @@ struct error *keeper_client_open(const struct keeper_client_options *options, st
     __attribute__((warn_unused_result));
 void keeper_client_close(struct keeper_client *client);
 
-/* Sends request with fds, and returns the (first) reply and its fds, which the caller closes. A reply's code becomes the error. */
+/* Sends request with fds, and returns the (first) reply and its fds, which the caller closes: ret_fds has room for
+ * KEEPER_SPAWN_FDS, or is NULL and they are closed. A reply's code becomes the error. ret_reply may be NULL. */
 struct error *keeper_client_call(struct keeper_client *client, struct keeper_message *request, const int *fds,
                                  size_t fd_count, int64_t deadline_ns, struct keeper_message *ret_reply, int *ret_fds,
                                  size_t *ret_fd_count) __attribute__((warn_unused_result));
 
-/* LIST, and STORE_GET: each reply goes to `each`, which owns the fds. */
+/* LIST, and STORE_GET: when all replies are there, each goes to `each`, which owns the fds; the one that says "none" does not. */
 struct error *keeper_client_call_each(struct keeper_client *client, struct keeper_message *request, int64_t deadline_ns,
                                       void (*each)(void *argument, const struct keeper_message *reply, const int *fds,
                                                    size_t fd_count),
