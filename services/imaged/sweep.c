@@ -16,7 +16,7 @@
 #include "services/imaged/imaged.h"
 #include "services/imaged/layer_pull.h"
 
-enum { SWEEP_EVERY_S = 60, BLOB_KEPT_S = 600 };
+enum { SWEEP_EVERY_S = 60, BLOB_KEPT_S = 600, START_GRACE_S = 5 };
 
 static bool name_ends_with(const char *name, const char *ending)
 {
@@ -165,6 +165,7 @@ static void *sweep_main(void *argument)
 {
     struct imaged *imaged = argument;
 
+    sleep(START_GRACE_S); /* pulls that a death cut short come again first, and claim the layers that they had finished */
     for (;;) {
         sweep_wait(&imaged->store);
         layers_judge(&imaged->store);
