@@ -86,6 +86,9 @@ static struct error *record_read(const struct step *step, struct container_recor
     TRY(copy_text(record->cgroup, sizeof(record->cgroup), step, SHIM_TAG_CGROUP, "the cgroup"));
     if (log_path && log_path[0])
         TRY(copy_text(record->log_path, sizeof(record->log_path), step, SHIM_TAG_LOG_PATH, "the log path"));
+    autofree char *config = xasprintf("%s/config.json", record->bundle);
+    if (access(config, R_OK) < 0)
+        return error_errno(errno, "bundle %s", config);
     if (record->runtime[0] != '/')
         return error_new(ERROR_INVALID_ARGUMENT, "runtime %s is no absolute path", record->runtime);
     if (!handler || !handler[0])

@@ -103,8 +103,8 @@ static bool deletion_run_runtime(struct shim *shim, struct deletion *deletion, c
 
 static bool is_log_gone(struct shim *shim, struct deletion *deletion, struct container *container)
 {
-    if (!container || !container_has_log(container))
-        return true;
+    if (!container || !container_has_log(container) || container->record.process.pid == 0)
+        return true; /* without a process nothing was written, and logd was not told of it */
     container_log_leave(shim, container);
     if (!deletion->log_deadline_ns)
         deletion->log_deadline_ns = clock_boottime_ns() + (int64_t)LOG_LIMIT_MS * NS_PER_MS;

@@ -5,10 +5,13 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "common/memory.h"
 #include "services/sandboxd/shim/shim.h"
 
 enum { NAME_MAX_LENGTH = 64 };
+static const uid_t UID_UNKNOWN = (uid_t)-1;
 enum option_number { OPTION_STATE = 256, OPTION_ROOT, OPTION_ADOPT, OPTION_UID, OPTION_LEVEL, OPTION_IGNORED };
 
 bool shim_name_is_valid(const char *name)
@@ -32,6 +35,15 @@ static struct error *uid_parse(const char *text, uid_t *ret)
         return error_new(ERROR_INVALID_ARGUMENT, "uid \"%s\" is no number", text);
     *ret = (uid_t)value;
     return NULL;
+}
+
+/* The keeper makes STATE/sandboxd, and gives it to sandboxd's user. */
+static uid_t uid_of_directory(const char *state)
+{
+    autofree char *path = xasprintf("%s/sandboxd", state);
+    struct stat about;
+
+    return stat(path, &about) == 0 ? about.st_uid : 0;
 }
 
 static enum log_level level_parse(const char *text)
@@ -88,7 +100,7 @@ struct error *options_parse(int argc, char **argv, struct options *ret)
     };
     const char *uid = getenv("BULKHEAD_SANDBOXD_UID");
 
-    *ret = (struct options){.level = LOG_LEVEL_INFO};
+    *ret = (struct options){.level = LOG_LEVEL_INFO, .sandboxd_uid = UID_UNKNOWN};
     optind = 1;
     opterr = 0;
     for (int number; (number = getopt_long(argc, argv, "", known, NULL)) != -1;)
@@ -97,5 +109,7 @@ struct error *options_parse(int argc, char **argv, struct options *ret)
         ret->pod = argv[optind];
     if (uid)
         TRY(uid_parse(uid, &ret->sandboxd_uid));
+    if (ret->sandboxd_uid == UID_UNKNOWN && ret->state)
+        ret->sandboxd_uid = uid_of_directory(ret->state);
     return options_check(ret);
 }

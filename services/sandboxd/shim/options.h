@@ -11,7 +11,7 @@ struct options {
     const char *state; /* all point into argv or the environment */
     const char *root;
     const char *pod;
-    uid_t sandboxd_uid; /* $BULKHEAD_SANDBOXD_UID, else --sandboxd-uid, else root */
+    uid_t sandboxd_uid; /* $BULKHEAD_SANDBOXD_UID, else --sandboxd-uid, else STATE/sandboxd's owner */
     bool adopt;
     enum log_level level;
 };

@@ -11,14 +11,15 @@
 
 enum { DEPTH_MAX = 64, CHILDREN_SIZE_MAX = 1 << 20 };
 
-/* Children first would let a parent fork more: so the parent is stopped, then its children, then all are killed. */
+/* Two passes: stopped from the top, so that nothing forks; then killed from the bottom, as a dead parent has no children. */
 static void tree_signal(pid_t pid, int depth, int number)
 {
     autofree char *path = xasprintf("/proc/%d/task/%d/children", pid, pid);
     autofree char *text = NULL;
     size_t size;
 
-    kill(pid, number);
+    if (number == SIGSTOP)
+        kill(pid, number);
     autoptr(error) failure = depth < DEPTH_MAX ? file_read_all(path, CHILDREN_SIZE_MAX, &text, &size) : NULL;
     for (char *at = failure ? NULL : text; at && *at;) {
         char *end;
@@ -28,6 +29,8 @@ static void tree_signal(pid_t pid, int depth, int number)
         tree_signal((pid_t)child, depth + 1, number);
         at = end;
     }
+    if (number != SIGSTOP)
+        kill(pid, number);
 }
 
 struct session {
