@@ -140,8 +140,10 @@ static void link_result_unclaimed(struct shim_client *client, const struct shim_
 static void link_result(struct shim_client *client, struct shim_reply *reply)
 {
     bool is_taken = false;
+    bool is_quit = reply->header.code == 0 && shim_reply_u64(reply, SHIM_TAG_STEP_TYPE) == SHIM_QUIT;
 
     pthread_mutex_lock(&client->lock);
+    client->is_stopped = client->is_stopped || is_quit; /* at once: its end is wanted, and needs no successor */
     for (struct shim_step *step = client->steps; step && !is_taken; step = step->next) {
         if (step->id != reply->header.step || step->is_done)
             continue;
