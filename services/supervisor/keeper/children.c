@@ -129,8 +129,11 @@ void child_forget(struct keeper *keeper, struct child *child)
         keeper->cgroups_dirty = true;
     record_name(child, name, sizeof(name));
     error_free(record_remove(keeper->children_dir, name));
-    if (child->pidfd >= 0)
-        close(child->pidfd); /* epoll forgets it, as no copy of ours is left */
+    if (child->pidfd >= 0) {
+        /* By hand: whoever asked LIST has a copy, and with it epoll would keep an event for freed memory. */
+        epoll_ctl(keeper->epoll, EPOLL_CTL_DEL, child->pidfd, NULL);
+        close(child->pidfd);
+    }
     free(child);
 }
 

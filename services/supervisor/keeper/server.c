@@ -30,6 +30,8 @@ static void connection_close(struct keeper *keeper, struct connection *connectio
         next = queued->next;
         queued_free(queued);
     }
+    /* By hand: a child between fork and exec has a copy, and with it epoll would keep an event for freed memory. */
+    epoll_ctl(keeper->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
     close(connection->fd);
     free(connection);
 }
