@@ -1,14 +1,14 @@
 /* A file system whose one file opens, and whose writes never return until it is ended. */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 struct hanging_mount {
     char path[128];
-    int device; /* /dev/fuse */
-    pthread_t thread;
-    atomic_int writes; /* that hang */
+    int device;         /* /dev/fuse; of the server alone once it runs */
+    pid_t server;       /* a process of its own: one that serves itself could not even be killed */
+    atomic_int *writes; /* that hang; shared */
 };
 
 /* Mounts it at the directory, in the caller's (private) mount namespace; the file is path/log. False where there is no FUSE. */

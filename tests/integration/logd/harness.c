@@ -86,6 +86,27 @@ void box_add(struct harness *harness, struct box *box)
         tell(harness, (struct logd_message){.type = LOGD_DRAIN}, box->id, NULL, 0);
 }
 
+static void disconnect(struct harness *harness)
+{
+    if (harness->connection >= 0)
+        close(harness->connection);
+    harness->connection = -1;
+}
+
+/* A dead logd that hangs in the kernel keeps its socket, which accepts but never answers: only one that says HELLO counts. */
+static bool harness_greet(struct harness *harness)
+{
+    struct logd_message message;
+    struct pollfd answer = {.fd = harness->connection, .events = POLLIN};
+
+    tell(harness, (struct logd_message){.type = LOGD_HELLO}, "pod", NULL, 0);
+    if (poll(&answer, 1, 200) == 1 && recv(harness->connection, &message, sizeof(message), 0) == sizeof(message) &&
+        message.type == LOGD_HELLO)
+        return true;
+    disconnect(harness);
+    return false;
+}
+
 static void harness_connect(struct harness *harness)
 {
     char path[128];
@@ -94,10 +115,11 @@ static void harness_connect(struct harness *harness)
     snprintf(path, sizeof(path), "%s/state/logd/log.sock", harness->directory);
     for (;;) {
         struct error *failure = socket_connect(path, &harness->connection);
-        if (!failure)
+        if (failure)
+            harness->connection = -1;
+        else if (harness_greet(harness))
             return;
         error_free(failure);
-        harness->connection = -1;
         if (now_ms() > limit)
             fail_msg("logd does not listen");
         if (harness_is_dead(harness)) /* by a failpoint of a start */
@@ -116,7 +138,6 @@ void harness_start(struct harness *harness)
     harness_connect(harness);
     if (harness->connection < 0)
         return;
-    tell(harness, (struct logd_message){.type = LOGD_HELLO}, "pod", NULL, 0);
     for (int i = 0; i < harness->box_count; i++) {
         struct box *box = harness->boxes[i];
         /* A shim may look into the note first, or leave it to logd to say that it has gone over. */
@@ -137,13 +158,6 @@ bool harness_is_dead(struct harness *harness)
         harness->logd = -1;
     }
     return harness->logd < 0;
-}
-
-static void disconnect(struct harness *harness)
-{
-    if (harness->connection >= 0)
-        close(harness->connection);
-    harness->connection = -1;
 }
 
 void harness_kill(struct harness *harness)
