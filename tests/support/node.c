@@ -274,7 +274,7 @@ static size_t mounts_below(const char *directory)
 
 char *node_census(const struct node *node)
 {
-    autofree char *cgroups = xasprintf("find /sys/fs/cgroup -type d -path '*%s/*' 2>/dev/null", node->cgroup);
+    autofree char *cgroups = xasprintf("find /sys/fs/cgroup -path '*/unified' -prune -o -type d -path '*%s/*' -print 2>/dev/null", node->cgroup);
     autofree char *leases = xasprintf("find %s/ipam -name '10.*' 2>/dev/null", node->directory);
     char *text = xasprintf("mounts %zu\nleases %zu\nrules %zu\nveths %zu\ncgroups %zu\nshim state %zu\nshim root %zu\n"
                            "pods %zu\ncontainers %zu\nexits %zu\n",
