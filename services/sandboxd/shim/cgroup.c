@@ -36,6 +36,11 @@ static struct error *cgroups_find_v1(struct cgroups *cgroups, const char *mount)
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.' && strcmp(entry->d_name, "unified") != 0)
             cgroups_add(cgroups, mount, entry->d_name);
     closedir(directory);
+    cgroups->made = cgroups->count;
+    autofree char *unified = xasprintf("%s/unified", mount);
+    struct statfs about;
+    if (cgroups->count < CGROUP_HIERARCHIES_MAX && statfs(unified, &about) == 0 && about.f_type == CGROUP2_SUPER_MAGIC)
+        cgroups->hierarchies[cgroups->count++] = TAKE(unified);
     return NULL;
 }
 
@@ -63,6 +68,7 @@ struct error *cgroups_init(struct cgroups *cgroups, const char *mount)
         cgroups->is_unified = true;
         cgroups->tracking = xstrdup(mount);
         cgroups->hierarchies[cgroups->count++] = xstrdup(mount);
+        cgroups->made = 1;
         return NULL;
     }
     TRY(cgroups_find_v1(cgroups, mount));
@@ -138,7 +144,7 @@ struct error *cgroup_make_tracking(const struct cgroups *cgroups, const char *pa
 struct error *cgroup_make(const struct cgroups *cgroups, const char *path, unsigned *ret_existed)
 {
     TRY(make_in(cgroups->tracking, path, ret_existed));
-    for (size_t i = 0; i < cgroups->count; i++)
+    for (size_t i = 0; i < cgroups->made; i++)
         TRY(make_in(cgroups->hierarchies[i], path, NULL));
     return NULL;
 }

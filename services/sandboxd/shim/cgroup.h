@@ -15,6 +15,7 @@ struct cgroups {
     char *tracking;                               /* its mount point */
     char *hierarchies[CGROUP_HIERARCHIES_MAX];    /* mount points of all, the tracking one too */
     size_t count;
+    size_t made;   /* groups are made in the first so many; beyond is v1's `unified`, where runtimes make some: only removed */
 };
 
 /* Looks at what is mounted below /sys/fs/cgroup (a test gives another place). */

@@ -169,11 +169,22 @@ static void child_exec(const struct shim *shim, const struct program *program, c
     _exit(EXIT_NOT_RUN);
 }
 
+/* A task that hangs in the kernel outlives the shim: it must hold no socket, pipe or pty of the pod. */
+static int child_keep_one_fd(int fd)
+{
+    if (fd != 3 && dup2(fd, 3) < 0)
+        _exit(EXIT_NOT_RUN);
+    close_range(4, ~0U, 0);
+    fcntl(3, F_SETFD, FD_CLOEXEC);
+    return 3;
+}
+
 static void child_run_task(const struct shim *shim, job_task *task, void *input, int result_fd, pid_t parent)
 {
     struct task_output output = {0};
 
     child_tie_to_parent(parent);
+    result_fd = child_keep_one_fd(result_fd);
     struct error *failure = task(shim, input, &output);
     uint64_t code = failure ? failure->code : ERROR_OK;
     struct wire_writer message = {0};
