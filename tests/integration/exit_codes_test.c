@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
+#include "common/error.h"
 #include "common/memory.h"
 #include "tests/integration/shim_bench.h"
 
@@ -31,7 +32,11 @@ static const struct ending endings[] = {
 /* Sandboxd's answer to a shim that died in a create or start: it asks again. */
 static void start_one(struct bench_pod *pod, const char *id, const struct ending *ending)
 {
-    assert_int_equal(bench_create(pod, id, "/usr/bin/crun", ending->script, "", false), 0);
+    int32_t code = bench_create(pod, id, "/usr/bin/crun", ending->script, "", false);
+
+    if (code == ERROR_INTERNAL) /* the failpoint was one of a child of the shim's: a clear error, and nothing left */
+        code = bench_create(pod, id, "/usr/bin/crun", ending->script, "", false);
+    assert_int_equal(code, 0);
     assert_int_equal(bench_start(pod, id), 0);
     if (ending->status == SIGKILL)
         assert_int_equal(bench_simple(pod, SHIM_SIGNAL, id), 0);
@@ -45,7 +50,10 @@ static void check_one(struct bench_pod *pod, const char *id, const struct ending
         fail_msg("%s: the exit of %s was never told", when, id);
     if (end->is_unknown || end->status != ending->status)
         fail_msg("%s: %s: status 0x%x, unknown %d, not 0x%x", when, id, end->status, end->is_unknown, ending->status);
-    assert_int_equal(bench_simple(pod, SHIM_DELETE, id), 0);
+    int32_t code = bench_simple(pod, SHIM_DELETE, id);
+    if (code == ERROR_INTERNAL) /* as above */
+        code = bench_simple(pod, SHIM_DELETE, id);
+    assert_int_equal(code, 0);
 }
 
 static void check_told_once(struct bench_pod *pod, const char *when)
@@ -104,12 +112,12 @@ static void set_up_and_tear_down_at_each_failpoint(void **state)
         bench_failpoint(bench, names[i], "kill");
         bench_pod_open(bench, &pod, id);
         int32_t code;
-        while ((code = bench_setup(&pod, true)) == 13) /* its helper was killed: the retry */
+        while ((code = bench_setup(&pod, true)) == ERROR_INTERNAL) /* its helper was killed: the retry */
             continue;
         assert_int_equal(code, 0);
         start_one(&pod, "one", &endings[2]);
         check_one(&pod, "one", &endings[2], names[i]);
-        while ((code = bench_call(&pod, 0, SHIM_POD_TEARDOWN, NULL, NULL)) == 13)
+        while ((code = bench_call(&pod, 0, SHIM_POD_TEARDOWN, NULL, NULL)) == ERROR_INTERNAL)
             continue;
         bench_pod_close(&pod);
         assert_true(bench_failpoint_was_hit(bench, names[i]));

@@ -503,7 +503,9 @@ static int32_t create_once(struct bench_pod *pod, const char *id, const char *ru
 
     wire_put_string(&rootfs, SHIM_TAG_CONTAINER, id);
     wire_put_string(&rootfs, SHIM_TAG_LAYER, layer);
-    assert_int_equal(bench_call(pod, 0, SHIM_ROOTFS, &rootfs, NULL), 0);
+    int32_t code = bench_call(pod, 0, SHIM_ROOTFS, &rootfs, NULL);
+    if (code)
+        return code;
     bundle_write(pod, id, script, terminal);
     wire_put_string(&fields, SHIM_TAG_CONTAINER, id);
     wire_put_string(&fields, SHIM_TAG_RUNTIME, runtime);

@@ -11,11 +11,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 
 #include "common/fd.h"
 #include "common/memory.h"
 
 enum { PROCS_SIZE_MAX = 4 << 20, MAKE_TRIES = 20 };
+
+/* Marks the groups that some shim made: kubelet's are never removed, and of those that pods share, the last pod removes them. */
+#define MADE_BY_US "trusted.bulkhead"
 
 static void cgroups_add(struct cgroups *cgroups, const char *mount, const char *name)
 {
@@ -101,7 +105,7 @@ bool cgroup_path_is_valid(const char *path)
 }
 
 /* One walk along the path; ENOENT when somebody removed a parent meanwhile. */
-static int make_components(const char *mount, const char *path, unsigned *existed)
+static int make_components(const char *mount, const char *path)
 {
     autofree char *full = xasprintf("%s%s", mount, path);
     size_t skip = strlen(mount) + 1;
@@ -110,26 +114,22 @@ static int make_components(const char *mount, const char *path, unsigned *existe
         slash = strchrnul(slash, '/');
         char end = *slash;
         *slash = '\0';
-        if (mkdir(full, 0755) < 0) {
-            if (errno != EEXIST)
-                return errno;
-            ++*existed;
-        }
+        if (mkdir(full, 0755) == 0)
+            setxattr(full, MADE_BY_US, "1", 1, 0); /* without it the group stays when we go */
+        else if (errno != EEXIST)
+            return errno;
         if (!end)
             return 0;
         *slash = end;
     }
 }
 
-static struct error *make_in(const char *mount, const char *path, unsigned *ret_existed)
+static struct error *make_in(const char *mount, const char *path)
 {
     int failure = 0;
 
     for (int tries = 0; tries < MAKE_TRIES; tries++) {
-        unsigned existed = 0;
-        failure = make_components(mount, path, &existed);
-        if (ret_existed && (tries == 0 || existed < *ret_existed))
-            *ret_existed = existed;
+        failure = make_components(mount, path);
         if (failure != ENOENT)
             break;
     }
@@ -138,14 +138,13 @@ static struct error *make_in(const char *mount, const char *path, unsigned *ret_
 
 struct error *cgroup_make_tracking(const struct cgroups *cgroups, const char *path)
 {
-    return make_in(cgroups->tracking, path, NULL);
+    return make_in(cgroups->tracking, path);
 }
 
-struct error *cgroup_make(const struct cgroups *cgroups, const char *path, unsigned *ret_existed)
+struct error *cgroup_make(const struct cgroups *cgroups, const char *path)
 {
-    TRY(make_in(cgroups->tracking, path, ret_existed));
     for (size_t i = 0; i < cgroups->made; i++)
-        TRY(make_in(cgroups->hierarchies[i], path, NULL));
+        TRY(make_in(cgroups->hierarchies[i], path));
     return NULL;
 }
 
@@ -246,20 +245,16 @@ bool cgroup_remove(const struct cgroups *cgroups, const char *path)
     return is_gone;
 }
 
-void cgroup_remove_parents(const struct cgroups *cgroups, const char *path, unsigned existed)
+void cgroup_remove_parents(const struct cgroups *cgroups, const char *path)
 {
     autofree char *parent = xstrdup(path);
 
     for (char *slash; (slash = strrchr(parent, '/')) && slash > parent;) {
         *slash = '\0';
-        unsigned depth = 0;
-        for (const char *at = parent; *at; at++)
-            depth += *at == '/';
-        if (depth <= existed)
-            return;
         for (size_t i = 0; i < cgroups->count; i++) {
             autofree char *directory = xasprintf("%s%s", cgroups->hierarchies[i], parent);
-            rmdir(directory); /* another pod may be using it */
+            if (getxattr(directory, MADE_BY_US, NULL, 0) > 0)
+                rmdir(directory); /* another pod may be using it: then that one's teardown does it */
         }
     }
 }

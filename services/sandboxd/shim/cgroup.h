@@ -22,10 +22,8 @@ struct cgroups {
 struct error *cgroups_init(struct cgroups *cgroups, const char *mount) __attribute__((warn_unused_result));
 void cgroups_fini(struct cgroups *cgroups);
 
-/* Makes a group (path "/a/b") and its parents in every hierarchy, or in the tracking one alone. *ret_existed (may be NULL)
- * is how many of the path's components were there in the tracking hierarchy. */
-struct error *cgroup_make(const struct cgroups *cgroups, const char *path, unsigned *ret_existed)
-    __attribute__((warn_unused_result));
+/* Makes a group (path "/a/b") and its parents in every hierarchy, or in the tracking one alone. */
+struct error *cgroup_make(const struct cgroups *cgroups, const char *path) __attribute__((warn_unused_result));
 struct error *cgroup_make_tracking(const struct cgroups *cgroups, const char *path) __attribute__((warn_unused_result));
 
 /* Sends SIGKILL to all of it and below. True: nothing lives there (or it is not there). Call again until it says so. */
@@ -35,8 +33,8 @@ bool cgroup_is_empty(const struct cgroups *cgroups, const char *path);
 /* Removes it and all below in every hierarchy; false while something is left (a zombie may hold it for a moment). */
 bool cgroup_remove(const struct cgroups *cgroups, const char *path);
 
-/* Removes parents of path that were made for it, i.e. beyond the first `existed` components, where empty. */
-void cgroup_remove_parents(const struct cgroups *cgroups, const char *path, unsigned existed);
+/* Removes the parents of path that shims have made, where they are empty. */
+void cgroup_remove_parents(const struct cgroups *cgroups, const char *path);
 
 /* How often the kernel killed for want of memory in this group; 0 where unknown. */
 uint64_t cgroup_oom_kills(const struct cgroups *cgroups, const char *path);

@@ -25,7 +25,6 @@ struct error *pod_load(struct shim *shim)
     if (failure && failure->code == ERROR_NOT_FOUND) {
         error_free(failure);
         snprintf(pod->record.cgroup, sizeof(pod->record.cgroup), "/bulkhead-shim/%s", shim->pod_id);
-        pod->record.cgroup_existed = 0;
         return NULL;
     }
     TRY(failure);

@@ -17,7 +17,7 @@ struct pod_record {
     uint32_t ipc_mode;
     uint32_t pid_mode;
     uint32_t has_hostname;
-    uint32_t cgroup_existed; /* so many components of the cgroup's path were there before */
+    uint32_t reserved;
     uint64_t shm_size;
     uint64_t ipc_inode;      /* of the namespaces, to know them again */
     uint64_t uts_inode;

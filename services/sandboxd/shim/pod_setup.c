@@ -70,20 +70,18 @@ static struct error *setup_cgroup(struct shim *shim, const char *cgroup)
 {
     struct pod_record *record = &shim->pod.record;
     char old[CGROUP_PATH_SIZE];
-    unsigned existed = 0;
 
     snprintf(old, sizeof(old), "%s", record->cgroup);
     bool is_new = strcmp(old, cgroup) != 0;
-    TRY(cgroup_make(&shim->cgroups, cgroup, &existed));
+    TRY(cgroup_make(&shim->cgroups, cgroup));
     if (!is_new)
         return NULL;
     snprintf(record->cgroup, sizeof(record->cgroup), "%s", cgroup);
-    record->cgroup_existed = existed;
     FAILPOINT("shim.setup.before_record");
     TRY(pod_save(shim));
     FAILPOINT("shim.setup.after_record");
     if (cgroup_remove(&shim->cgroups, old))
-        cgroup_remove_parents(&shim->cgroups, old, 0);
+        cgroup_remove_parents(&shim->cgroups, old);
     return NULL;
 }
 

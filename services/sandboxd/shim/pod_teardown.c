@@ -163,7 +163,7 @@ static void teardown_cgroup(struct shim *shim, struct step *step)
         step_finish(shim, step, error_new(ERROR_DEADLINE_EXCEEDED, "cgroup %s stays busy", record->cgroup));
         return;
     }
-    cgroup_remove_parents(&shim->cgroups, record->cgroup, record->cgroup_existed);
+    cgroup_remove_parents(&shim->cgroups, record->cgroup);
     FAILPOINT("shim.teardown.before_record");
     record->state = SHIM_POD_IS_TORN_DOWN;
     record->first = (struct process_id){0};
