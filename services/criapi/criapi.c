@@ -3,8 +3,11 @@
 
 #include <stdio.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "services/criapi/ping.h"
+
+enum { CLOSE_LIMIT_S = 12 }; /* the drain has limits of its own; this is for a drain that hangs */
 
 struct error *criapi_open(void *state, const struct service_context *context)
 {
@@ -65,11 +68,22 @@ struct error *criapi_recover(void *state, const struct service_context *context)
                          &criapi->acceptor);
 }
 
+/* While it ends there is no way in any more: it is alive as long as its end is within its limit. */
+static struct error *ping_closing(const struct criapi *criapi)
+{
+    if (clock_boottime_ns() - criapi->closing_ns < CLOSE_LIMIT_S * INT64_C(1000000000))
+        return NULL;
+    return error_new(ERROR_DEADLINE_EXCEEDED, "the end takes more than %d s", CLOSE_LIMIT_S);
+}
+
 struct error *criapi_ping(void *state)
 {
     struct criapi *criapi = state;
 
-    return ping(criapi->acceptor);
+    pthread_mutex_lock(&criapi->heartbeat);
+    struct error *error = criapi->closing_ns ? ping_closing(criapi) : ping(criapi->acceptor);
+    pthread_mutex_unlock(&criapi->heartbeat);
+    return error;
 }
 
 /* Whoever connects from here on waits in the socket's backlog for the successor. */
@@ -77,6 +91,9 @@ void criapi_close(void *state)
 {
     struct criapi *criapi = state;
 
+    pthread_mutex_lock(&criapi->heartbeat);
+    criapi->closing_ns = clock_boottime_ns();
+    pthread_mutex_unlock(&criapi->heartbeat);
     acceptor_close(criapi->acceptor);
     if (criapi->server)
         server_drain(criapi->server);

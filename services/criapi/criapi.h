@@ -1,6 +1,8 @@
 /* criapi as a whole: its parts, in the order in which they start. */
 #pragma once
 
+#include <pthread.h>
+
 #include "common/ipc.h"
 #include "common/keeper_protocol.h"
 #include "common/service.h"
@@ -14,6 +16,8 @@ struct criapi {
     struct ipc_client *sandboxd, *imaged;
     struct server *server;
     struct acceptor *acceptor;
+    pthread_mutex_t heartbeat; /* held during a ping; guards what follows */
+    int64_t closing_ns;        /* BOOTTIME at which the end began, 0: not yet */
 };
 
 /* The steps of service_main; state is the struct criapi. */

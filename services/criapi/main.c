@@ -3,7 +3,7 @@
 
 int main(int argc, char **argv)
 {
-    struct criapi criapi = {.listener = {.fd = -1}};
+    struct criapi criapi = {.listener = {.fd = -1}, .heartbeat = PTHREAD_MUTEX_INITIALIZER};
 
     return service_main(argc, argv, &(struct service){
         .name = "criapi",
