@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/ipc_envelope.h"
+#include "common/ipc_nng_fix.h"
 #include "common/ipc_watch.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -286,6 +287,7 @@ static struct error *client_start(struct ipc_client *client)
 {
     int result = nng_req0_open(&client->socket);
 
+    ipc_nng_fix();
     if (result == 0)
         result = nng_socket_set_size(client->socket, NNG_OPT_RECVMAXSZ, IPC_ENVELOPE_MAX);
     if (result != 0)

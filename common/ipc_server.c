@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/ipc_nng_fix.h"
 #include "common/ipc_server_internal.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -192,6 +193,7 @@ static struct error *server_start(struct ipc_server *server)
 {
     int result = nng_rep0_open(&server->socket);
 
+    ipc_nng_fix();
     if (result == 0)
         result = nng_socket_set_size(server->socket, NNG_OPT_RECVMAXSZ, IPC_ENVELOPE_MAX);
     if (result != 0)
