@@ -30,6 +30,39 @@ int64_t now_ms(void)
 
 /* ---- logd's life */
 
+/* A process that hears which logd lives, and kills it when the test is no more. (PR_SET_PDEATHSIG ends with the change of user.) */
+static void guard_main(int fd)
+{
+    pid_t heard, logd = 0;
+
+    while (read(fd, &heard, sizeof(heard)) == sizeof(heard))
+        logd = heard;
+    if (logd > 0)
+        kill(logd, SIGKILL);
+    _exit(0);
+}
+
+static void guard_start(struct harness *harness)
+{
+    int ends[2];
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    harness->guard = fork();
+    assert_true(harness->guard >= 0);
+    if (harness->guard == 0) {
+        close(ends[1]);
+        guard_main(ends[0]);
+    }
+    close(ends[0]);
+    harness->guard_fd = ends[1];
+}
+
+/* Which logd is to end with the test; 0: none, it is reaped. */
+static void guard_tell(struct harness *harness, pid_t logd)
+{
+    assert_int_equal(write(harness->guard_fd, &logd, sizeof(logd)), sizeof(logd));
+}
+
 void harness_open(struct harness *harness, const char *program, uint64_t seed)
 {
     *harness = (struct harness){.program = program, .connection = -1, .logd = -1, .random = seed * 2 + 1};
@@ -40,6 +73,7 @@ void harness_open(struct harness *harness, const char *program, uint64_t seed)
     snprintf(path, sizeof(path), "%s/failpoints", harness->directory);
     assert_int_equal(mkdir(path, 0777), 0);
     assert_int_equal(chmod(path, 0777), 0);
+    guard_start(harness);
 }
 
 static void run_logd(const struct harness *harness)
@@ -135,6 +169,7 @@ void harness_start(struct harness *harness)
     assert_true(harness->logd >= 0);
     if (harness->logd == 0)
         run_logd(harness);
+    guard_tell(harness, harness->logd);
     harness_connect(harness);
     if (harness->connection < 0)
         return;
@@ -153,6 +188,7 @@ bool harness_is_dead(struct harness *harness)
     int status;
 
     if (harness->logd > 0 && waitpid(harness->logd, &status, WNOHANG) == harness->logd) {
+        guard_tell(harness, 0);
         if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
             fail_msg("logd died by itself, status %x", status);
         harness->logd = -1;
@@ -165,6 +201,7 @@ void harness_kill(struct harness *harness)
     if (harness->logd > 0) {
         kill(harness->logd, SIGKILL);
         waitpid(harness->logd, NULL, 0);
+        guard_tell(harness, 0);
         harness->logd = -1;
     }
     harness->kills++;
@@ -193,6 +230,8 @@ void harness_close(struct harness *harness)
     harness_kill(harness);
     for (int i = 0; i < harness->box_count; i++)
         box_free(harness->boxes[i]);
+    close(harness->guard_fd);
+    waitpid(harness->guard, NULL, 0);
     remove_tree(harness->directory);
 }
 

@@ -47,6 +47,8 @@ struct harness {
     char directory[64];
     const char *program;
     pid_t logd;
+    pid_t guard; /* ends the last logd when the test ends before it, a failed test too */
+    int guard_fd;
     uint64_t generation;
     int connection; /* -1: none */
     uint64_t random;
