@@ -200,6 +200,13 @@ void bench_failpoint(struct bench *bench, const char *name, const char *order)
     assert_int_equal(rename(fresh, path), 0);
 }
 
+void bench_failpoint_clear(struct bench *bench, const char *name)
+{
+    autofree char *path = xasprintf("%s/%s", bench->failpoints, name);
+
+    unlink(path);
+}
+
 bool bench_failpoint_was_hit(struct bench *bench, const char *name)
 {
     autofree char *path = xasprintf("%s/%s", bench->failpoints, name);

@@ -57,6 +57,7 @@ void bench_close(struct bench *bench);
 void bench_turn(struct bench *bench);
 void bench_sleep(struct bench *bench, unsigned ms);
 void bench_failpoint(struct bench *bench, const char *name, const char *order);
+void bench_failpoint_clear(struct bench *bench, const char *name);
 bool bench_failpoint_was_hit(struct bench *bench, const char *name);
 
 void bench_pod_open(struct bench *bench, struct bench_pod *pod, const char *id);
