@@ -152,10 +152,10 @@ static void attachment_set_result(struct pod *pod, size_t index, const char *tex
     pthread_mutex_unlock(&pod->d->lock);
 }
 
-/* ADD of one plugin: the answer is in the record before the shim may forget it. */
-static struct error *attachment_add(struct pod *pod, const struct cni_network *network, size_t index)
+/* ADD of one plugin: the answer is in the record before the shim may forget it. name: of the step. */
+static struct error *attachment_add(struct pod *pod, const struct cni_network *network, size_t index, const char *name)
 {
-    uint64_t step = shim_step_derive(pod->record->id, "add", index);
+    uint64_t step = shim_step_derive(pod->record->id, name, index);
     autoptr(cni_result) result = NULL;
     autofree char *out = NULL;
     size_t size = 0;
@@ -170,6 +170,31 @@ static struct error *attachment_add(struct pod *pod, const struct cni_network *n
     TRY(pod_save(pod));
     shim_client_ack(pod_shim(pod), step);
     return NULL;
+}
+
+static struct error *attachment_del(struct pod *pod, const struct cni_network *network, size_t index, const char *netns)
+{
+    uint64_t step = shim_step_new();
+    struct error *error = plugin_invoke(pod, network, index, CNI_DEL, step, netns, NULL, NULL);
+
+    shim_client_ack(pod_shim(pod), step);
+    return error ? error_wrap(error, "DEL of plugin \"%s\"", cni_network_plugin_type(network, index)) : NULL;
+}
+
+/* A plugin that died with its shim in the middle of ADD is run again under the next shim, and finds its own remains: an
+ * ADD that fails is undone and run once more before its error counts. */
+static struct error *attachment_add_cleanly(struct pod *pod, const struct cni_network *network, size_t index)
+{
+    struct error *first = attachment_add(pod, network, index, "add");
+
+    if (!first || first->code == ERROR_CANCELLED || first->code == ERROR_DEADLINE_EXCEEDED)
+        return first;
+    shim_client_ack(pod_shim(pod), shim_step_derive(pod->record->id, "add", index));
+    autoptr(error) undo = attachment_del(pod, network, index, pod->record->netns);
+    if (undo)
+        return first; /* what stands in the way stays for the teardown, which tries until it succeeds */
+    error_free(first);
+    return attachment_add(pod, network, index, "add again");
 }
 
 static struct error *attachment_note_ips(struct pod *pod, const struct cni_network *network)
@@ -203,7 +228,7 @@ struct error *pod_network_add(struct pod *pod)
         TRY(attachment_begin(pod));
     TRY(attachment_network(pod, &network));
     for (size_t i = pod->record->attachment->added; i < cni_network_plugin_count(network); i++)
-        TRY(attachment_add(pod, network, i));
+        TRY(attachment_add_cleanly(pod, network, i));
     return attachment_note_ips(pod, network);
 }
 
@@ -221,12 +246,8 @@ struct error *pod_network_remove(struct pod *pod)
     if (!attachment || attachment->deleted)
         return NULL;
     TRY(attachment_network(pod, &network));
-    for (size_t i = cni_network_plugin_count(network); i-- > 0;) {
-        uint64_t step = shim_step_new();
-        struct error *error = plugin_invoke(pod, network, i, CNI_DEL, step, netns_for_removal(pod), NULL, NULL);
-        shim_client_ack(pod_shim(pod), step);
-        TRY_TO(error, "DEL of plugin \"%s\"", cni_network_plugin_type(network, i));
-    }
+    for (size_t i = cni_network_plugin_count(network); i-- > 0;)
+        TRY(attachment_del(pod, network, i, netns_for_removal(pod)));
     pthread_mutex_lock(&pod->d->lock);
     attachment->deleted = true;
     pthread_mutex_unlock(&pod->d->lock);

@@ -10,8 +10,8 @@
 
 struct cri_client;
 
-/* A connection of its own to the socket at address (a path, or unix://path), made with the first call and made again when
- * it breaks. One client serves any number of threads. */
+/* A connection of its own to the socket at address (a path, or unix://path), made with the first call and made again
+ * when it breaks. One client serves any number of threads. */
 struct error *cri_client_open(const char *address, struct cri_client **ret) __attribute__((warn_unused_result));
 void cri_client_close(struct cri_client *client);
 
@@ -38,8 +38,8 @@ static inline struct error *cri_client_call_message(struct cri_client *client, c
     return cri_client_call(client, service, method, bytes, size, timeout_ms, ret_reply, ret_size);
 }
 
-/* A typed call: CRI_CALL(client, "RuntimeService", "Version", &request.base, 1000, version_response, &reply) sets reply to
- * a Runtime__V1__VersionResponse *, freed by the caller with ...__free_unpacked. Its value is the error. */
+/* A typed call: CRI_CALL(client, "RuntimeService", "Version", &request.base, 1000, version_response, &reply) sets reply
+ * to a Runtime__V1__VersionResponse *, freed by the caller with ...__free_unpacked. Its value is the error. */
 #define CRI_CALL(client, service, method, request, timeout_ms, reply_type, ret)                                        \
     ({                                                                                                                 \
         uint8_t *bytes_ = NULL;                                                                                        \

@@ -42,8 +42,8 @@ size_t node_process_count(const struct node *node, const char *program);
 struct error *node_kill(struct node *node, const char *program) __attribute__((warn_unused_result));
 
 /* What must be the same before and after a test, as text, a line each: processes of this node by program, mounts below its
- * directory, network namespaces, IPAM leases, iptables rules of its network, cgroups, files of pods and containers, fds and threads of the
- * daemons rounded away. The caller frees it. */
+ * directory, network namespaces, IPAM leases, iptables rules of its network, cgroups, files of pods and containers, not the keeper's exit records, which
+ * it drops after a minute if nobody claims them. The caller frees it. */
 char *node_census(const struct node *node);
 
 /* Waits up to 20 s for node_census() to equal before; otherwise an error with both. */
