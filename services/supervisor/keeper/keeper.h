@@ -42,7 +42,7 @@ struct child {
     struct process_id process;
     int pidfd;
     bool is_adopted;
-    bool is_dying; /* adopted, has ended, perhaps not reaped yet */
+    int64_t dying_since_ns; /* adopted, has ended, perhaps not reaped yet; 0: lives */
     int64_t started_ns; /* BOOTTIME */
 };
 
