@@ -201,8 +201,10 @@ int service_main(int argc, char **argv, const struct service *service)
     struct error *failure = config_from_arguments(&argc, argv, &running.config);
     if (!failure && argc > 1)
         failure = error_new(ERROR_INVALID_ARGUMENT, "unknown argument '%.200s'", argv[1]);
-    if (failure)
+    if (failure) {
+        config_free(running.config);
         return fail(failure);
+    }
     log_open(service->name, log_level_of(running.config->log_level));
     failure = prepare(&running);
     if (!failure)

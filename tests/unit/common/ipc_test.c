@@ -536,7 +536,8 @@ static int stranger_main(char **argv)
         return 100;
     if (ipc_client_open(argv[2], &client))
         return 101;
-    struct error *error = call(client, "Echo", "0", 10ll * SECOND_NS, &text);
+    autoptr(error) error = call(client, "Echo", "0", 10ll * SECOND_NS, &text);
+    ipc_client_close(client);
     return error ? (int)error->code : 0;
 }
 
