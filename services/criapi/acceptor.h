@@ -7,15 +7,15 @@
 #include "common/error.h"
 
 enum {
-    ACCEPTOR_IDLE_MS = 10000,      /* how long a connection may keep silent before its first 24 bytes */
+    ACCEPTOR_IDLE_MS = 10000,        /* how long a connection may keep silent before its first 24 bytes */
     ACCEPTOR_CONNECTIONS_MAX = 1024, /* accepted and open; more are closed at once */
-    ACCEPTOR_UNPROVEN_MAX = 256,   /* of them, those that have said nothing yet; the oldest gives way */
+    ACCEPTOR_UNPROVEN_MAX = 256,     /* of them, those that have said nothing yet; the oldest gives way */
 };
 
 struct acceptor_options {
-    int listen_fd;                                /* stays the caller's; non-blocking, stream */
-    int idle_ms;                                  /* ACCEPTOR_IDLE_MS */
-    void (*connected)(void *argument, int fd);    /* owns fd; its first bytes are HTTP/2's preface. On the thread */
+    int listen_fd;                             /* stays the caller's; non-blocking, stream */
+    int idle_ms;                               /* ACCEPTOR_IDLE_MS */
+    void (*connected)(void *argument, int fd); /* owns fd; its first bytes are HTTP/2's preface. On the thread */
     void *argument;
 };
 

@@ -26,13 +26,13 @@ struct call {
     bool is_closed;               /* gRPC needs no answer any more */
     bool is_sent, is_done;        /* to the daemon; answered by it */
     bool is_counted;
-    atomic_int references;        /* one per operation under way, and one per piece of code at work on it */
+    atomic_int references; /* one per operation under way, and one per piece of code at work on it */
     atomic_bool is_answered;
     grpc_call *grpc;
     grpc_call_details details;
     grpc_metadata_array metadata;
     grpc_byte_buffer *request, *reply;
-    int was_cancelled;            /* gRPC's, valid when the close operation completes */
+    int was_cancelled; /* gRPC's, valid when the close operation completes */
     const struct route *route;
     struct ipc_client *client;
     uint8_t id[IPC_REQUEST_ID_SIZE];
@@ -123,9 +123,9 @@ static void call_finish(struct call *call, int code, const char *text, const uin
         grpc_slice_unref(bytes);
         operations[count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = call->reply};
     }
-    operations[count++] = (grpc_op){.op = GRPC_OP_SEND_STATUS_FROM_SERVER,
-                                    .data.send_status_from_server = {.status = (grpc_status_code)code,
-                                                                     .status_details = &details}};
+    operations[count++] =
+        (grpc_op){.op = GRPC_OP_SEND_STATUS_FROM_SERVER,
+                  .data.send_status_from_server = {.status = (grpc_status_code)code, .status_details = &details}};
     call_log(call, code, text);
     call_start(call, operations, count, &call->finish);
     grpc_slice_unref(details);
@@ -243,8 +243,10 @@ static void call_forward_noted(struct call *call, const uint8_t *payload, size_t
     }
     call_key(call, payload, size, key);
     if (request_page_is_poison(page, key)) {
-        call_answer(call, error_new(ERROR_INTERNAL, "%s: this request ended criapi twice and is not run again",
-                                    route_method(call->route)), NULL, 0);
+        call_answer(call,
+                    error_new(ERROR_INTERNAL, "%s: this request ended criapi twice and is not run again",
+                              route_method(call->route)),
+                    NULL, 0);
         return;
     }
     int slot = request_page_enter(page, key);
@@ -345,10 +347,10 @@ static void arrival_complete(struct call *call, bool ok)
         return;
     call_await(call->calls);
     call->started_ns = clock_boottime_ns();
-    call_start(call,
-               &(grpc_op){.op = GRPC_OP_RECV_CLOSE_ON_SERVER,
-                          .data.recv_close_on_server.cancelled = &call->was_cancelled},
-               1, &call->close);
+    call_start(
+        call,
+        &(grpc_op){.op = GRPC_OP_RECV_CLOSE_ON_SERVER, .data.recv_close_on_server.cancelled = &call->was_cancelled}, 1,
+        &call->close);
     struct error *error = call_route(call);
     if (error)
         call_answer(call, error, NULL, 0);
@@ -400,8 +402,10 @@ void calls_abandon(struct calls *calls)
     struct call *call;
 
     while ((call = calls_take_first(calls))) {
-        call_answer(call, error_new(ERROR_UNAVAILABLE, "%s: criapi is ending; the work goes on, call again",
-                                    route_method(call->route)), NULL, 0);
+        call_answer(call,
+                    error_new(ERROR_UNAVAILABLE, "%s: criapi is ending; the work goes on, call again",
+                              route_method(call->route)),
+                    NULL, 0);
         call_release(call);
     }
 }

@@ -10,8 +10,8 @@
 #include "common/ipc.h"
 
 enum {
-    CALLS_MAX = 4096,             /* forwarded at one time; more are RESOURCE_EXHAUSTED */
-    CALL_MESSAGE_MAX = 16 << 20,  /* bytes of a request, and of a reply: clients take no more */
+    CALLS_MAX = 4096,            /* forwarded at one time; more are RESOURCE_EXHAUSTED */
+    CALL_MESSAGE_MAX = 16 << 20, /* bytes of a request, and of a reply: clients take no more */
 };
 
 struct call;
@@ -24,9 +24,9 @@ struct calls {
     struct request_page *page; /* may be NULL */
     pthread_mutex_t lock;      /* of what follows, and of call's marked members */
     pthread_cond_t ended;
-    struct call *first;        /* those forwarded, not yet answered */
-    unsigned count;            /* of them, and those about to be */
-    bool is_draining;          /* the server ends: what is cut off is not cancelled at the daemons */
+    struct call *first; /* those forwarded, not yet answered */
+    unsigned count;     /* of them, and those about to be */
+    bool is_draining;   /* the server ends: what is cut off is not cancelled at the daemons */
 };
 
 /* The tag of an operation; gRPC's queue gives it back when the operation completes. */

@@ -33,11 +33,10 @@ static void give_to_keeper(void *argument, struct keeper_client *client)
 
 static struct error *keeper_connect(struct criapi *criapi, const struct config *config)
 {
-    return keeper_client_open(&(struct keeper_client_options){.state_directory = config->state,
-                                                              .connected = give_to_keeper,
-                                                              .subscribe = -2,
-                                                              .argument = criapi},
-                              &criapi->keeper);
+    return keeper_client_open(
+        &(struct keeper_client_options){
+            .state_directory = config->state, .connected = give_to_keeper, .subscribe = -2, .argument = criapi},
+        &criapi->keeper);
 }
 
 static void connected(void *argument, int fd)

@@ -64,7 +64,8 @@ static struct error *call_run(struct ping_call *ping)
 
     if (result != GRPC_CALL_OK)
         return error_new(ERROR_INTERNAL, "gRPC refused the call: %d", (int)result);
-    grpc_completion_queue_pluck(ping->queue, ping, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL); /* its deadline ends it */
+    grpc_completion_queue_pluck(ping->queue, ping, gpr_inf_future(GPR_CLOCK_MONOTONIC),
+                                NULL); /* its deadline ends it */
     if (ping->status != GRPC_STATUS_OK || !ping->reply)
         return error_new((enum error_code)ping->status, "%.*s", (int)GRPC_SLICE_LENGTH(ping->text),
                          (const char *)GRPC_SLICE_START_PTR(ping->text));

@@ -2,6 +2,5 @@
 #include "services/criapi/criapi.h"
 
 const struct service_privileges criapi_privileges = {
-    .user = CONFIG_USER_CRIAPI,
-    .nofile = 8192, /* two descriptors a connection */
+    .user = CONFIG_USER_CRIAPI, .nofile = 8192, /* two descriptors a connection */
 };

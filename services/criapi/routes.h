@@ -6,7 +6,7 @@
 #include "common/error.h"
 
 enum route_target {
-    ROUTE_LOCAL,         /* criapi itself */
+    ROUTE_LOCAL, /* criapi itself */
     ROUTE_SANDBOXD,
     ROUTE_IMAGED,
     ROUTE_UNIMPLEMENTED, /* a method of CRI that nobody here answers yet */

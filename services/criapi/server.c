@@ -16,9 +16,9 @@
 #include "services/criapi/call.h"
 
 enum {
-    THREADS = 2,        /* handlers never block */
-    AWAITED = 16,       /* calls that may arrive before a thread looks */
-    ABANDON_MS = 2000,  /* for the answers of the drain's end to go out */
+    THREADS = 2,       /* handlers never block */
+    AWAITED = 16,      /* calls that may arrive before a thread looks */
+    ABANDON_MS = 2000, /* for the answers of the drain's end to go out */
 };
 
 struct server {
@@ -51,8 +51,7 @@ static void *server_run(void *argument)
     struct server *server = argument;
 
     for (;;) {
-        grpc_event event =
-            grpc_completion_queue_next(server->calls.queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+        grpc_event event = grpc_completion_queue_next(server->calls.queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
         if (event.type == GRPC_QUEUE_SHUTDOWN)
             return NULL;
         if (event.tag == server)

@@ -21,8 +21,8 @@ struct error *server_open(const struct server_options *options, struct server **
 /* Serves a connected socket (non-blocking); owns fd. Any thread. */
 void server_add_connection(struct server *server, int fd);
 
-/* Takes no more calls, gives those in hand SERVER_DRAIN_MS, answers UNAVAILABLE to the rest. What the daemons do for them
- * is not cancelled. No server_add_connection may follow. */
+/* Takes no more calls, gives those in hand SERVER_DRAIN_MS, answers UNAVAILABLE to the rest. What the daemons do for
+ * them is not cancelled. No server_add_connection may follow. */
 void server_drain(struct server *server);
 
 /* After server_drain, and after the ipc clients were closed (which ends the last calls). NULL is fine. */

@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 
-/* Answers a packed VersionRequest with a packed VersionResponse, freed by the caller. INVALID_ARGUMENT: does not parse. */
+/* Answers a packed VersionRequest with a packed VersionResponse, freed by the caller. INVALID_ARGUMENT: does not parse.
+ */
 struct error *version_answer(const uint8_t *request, size_t size, uint8_t **ret_reply, size_t *ret_size)
     __attribute__((warn_unused_result));

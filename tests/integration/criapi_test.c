@@ -34,7 +34,14 @@
 #include "proto/cri.pb-c.h"
 #include "tests/support/cri_client.h"
 
-enum { PATIENCE_MS = 30000, CALLERS = 200, CLIENTS = 20, KILLS = 50, REPLY_TOO_BIG = (16 << 20) + 1, CRIAPI_UID = 61301 };
+enum {
+    PATIENCE_MS = 30000,
+    CALLERS = 200,
+    CLIENTS = 20,
+    KILLS = 50,
+    REPLY_TOO_BIG = (16 << 20) + 1,
+    CRIAPI_UID = 61301
+};
 
 extern char **environ;
 
@@ -114,10 +121,11 @@ static struct error *answer_big(void *state, const struct ipc_call *call, struct
 }
 
 static const struct ipc_method stand_in_methods[] = {
-    {"ListContainers", answer_echo},   {"ExecSync", answer_late},        {"ContainerStatus", answer_deadline},
-    {"RemoveContainer", answer_error}, {"ListPodSandbox", answer_big},   {"Status", answer_name},
-    {"RunPodSandbox", answer_late},    {"ImageFsInfo", answer_name},     {"PullImage", answer_deadline},
-    {NULL, NULL},
+    {"ListContainers", answer_echo},      {"ExecSync", answer_late},
+    {"ContainerStatus", answer_deadline}, {"RemoveContainer", answer_error},
+    {"ListPodSandbox", answer_big},       {"Status", answer_name},
+    {"RunPodSandbox", answer_late},       {"ImageFsInfo", answer_name},
+    {"PullImage", answer_deadline},       {NULL, NULL},
 };
 
 static int stand_in_main(char **argv)
@@ -127,11 +135,11 @@ static int stand_in_main(char **argv)
     const uint32_t callers[] = {CRIAPI_UID, 0};
     struct ipc_server *server;
     struct error *error = ipc_server_open(&(struct ipc_server_options){.directory = directory,
-                                                                      .service = stand_in.name,
-                                                                      .generation = strtoull(argv[2], NULL, 10),
-                                                                      .methods = stand_in_methods,
-                                                                      .state = &stand_in,
-                                                                      .allowed_uids = callers},
+                                                                       .service = stand_in.name,
+                                                                       .generation = strtoull(argv[2], NULL, 10),
+                                                                       .methods = stand_in_methods,
+                                                                       .state = &stand_in,
+                                                                       .allowed_uids = callers},
                                           &server);
     if (error) {
         fprintf(stderr, "stand-in: %s\n", error->text);
@@ -330,8 +338,8 @@ static void version_is_answered_while_no_daemon_lives(void **state)
 
     end(&bench->sandboxd, SIGKILL);
     end(&bench->imaged, SIGKILL);
-    assert_null(CRI_CALL(bench->client, "RuntimeService", "Version", &request.base, PATIENCE_MS, version_response,
-                         &reply));
+    assert_null(
+        CRI_CALL(bench->client, "RuntimeService", "Version", &request.base, PATIENCE_MS, version_response, &reply));
     assert_string_equal(reply->runtime_name, "bulkhead");
     runtime__v1__version_response__free_unpacked(reply, NULL);
 }
@@ -410,7 +418,7 @@ static void a_deadline_ends_the_call_and_the_work(void **state)
 
     expect_reply(bench, "RuntimeService", "Status", "", "sandboxd Status");
     int64_t start = clock_boottime_ns();
-    autoptr(error) error = call(bench, "RuntimeService", "ExecSync", "60000", 500, NULL);
+    autoptr(error) error = call(bench, "RuntimeService", "ExecSync", "60000", 3000, NULL);
     assert_non_null(error);
     assert_int_equal(error->code, ERROR_DEADLINE_EXCEEDED);
     assert_true(clock_boottime_ns() - start < INT64_C(20000000000));
@@ -425,8 +433,7 @@ static void a_cancel_reaches_the_daemon(void **state)
 {
     struct bench *bench = *state;
 
-    autoptr(error) error =
-        cri_client_call_cancelled(bench->client, "RuntimeService", "ExecSync", "600000", 6, 3000);
+    autoptr(error) error = cri_client_call_cancelled(bench->client, "RuntimeService", "ExecSync", "600000", 6, 3000);
     assert_non_null(error);
     assert_int_equal(error->code, ERROR_CANCELLED);
     wait_note(bench, "begun", 1);
@@ -588,8 +595,7 @@ static void *long_call_run(void *argument)
 {
     struct long_call *long_call = argument;
 
-    long_call->error =
-        call(long_call->bench, "RuntimeService", "ExecSync", long_call->milliseconds, 60000, NULL);
+    long_call->error = call(long_call->bench, "RuntimeService", "ExecSync", long_call->milliseconds, 60000, NULL);
     return NULL;
 }
 

@@ -66,7 +66,9 @@ static void version_says_what_the_kubelet_needs(void **state)
     size_t size;
 
     (void)state;
-    assert_null(version_answer((const uint8_t *)"\x0a\x05" "0.1.0", 7, &reply, &size));
+    assert_null(version_answer((const uint8_t *)"\x0a\x05"
+                                                "0.1.0",
+                               7, &reply, &size));
     Runtime__V1__VersionResponse *answer = runtime__v1__version_response__unpack(NULL, size, reply);
     assert_string_equal(answer->version, "0.1.0");
     assert_string_equal(answer->runtime_name, "bulkhead");
@@ -82,7 +84,9 @@ static void a_torn_version_request_is_an_invalid_argument(void **state)
     size_t size;
 
     (void)state;
-    autoptr(error) error = version_answer((const uint8_t *)"\x0a\x7f" "0", 3, &reply, &size);
+    autoptr(error) error = version_answer((const uint8_t *)"\x0a\x7f"
+                                                           "0",
+                                          3, &reply, &size);
     assert_int_equal(error->code, ERROR_INVALID_ARGUMENT);
 }
 
