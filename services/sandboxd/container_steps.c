@@ -22,6 +22,7 @@ struct creation {
     Bulkhead__LeaseImageReply *image;
     char *rootfs;
     struct user *user;
+    int shim_pid; /* whose descriptors config.json names */
 };
 
 static void creation_fini(struct creation *creation)
@@ -212,6 +213,7 @@ static struct error *step_spec(struct creation *creation)
     autofree char *json = NULL;
 
     TRY(pod_setup(container->pod, shim_step_new(), &creation->patience, &namespaces));
+    creation->shim_pid = namespaces.shim_pid;
     TRY_TO(spec_text(creation, &namespaces, &json), "specification");
     TRY(directory_write(container->d->containers_fd, container->record->id, "config.json", json));
     return NULL;
@@ -261,6 +263,27 @@ static struct error *step_create(struct creation *creation)
     return NULL;
 }
 
+/* config.json names descriptors of the shim: a create that failed because its shim died before it read them is no
+ * failure of the container's, and is run again with the successor's numbers. */
+static struct error *step_spec_and_create(struct creation *creation)
+{
+    struct container *container = creation->container;
+
+    TRY(step_spec(creation));
+    for (;;) {
+        int shim_pid = creation->shim_pid;
+        FAILPOINT("sandboxd.container_create.before_create");
+        struct error *failure = step_create(creation);
+        if (!failure || failure->code == ERROR_CANCELLED || failure->code == ERROR_DEADLINE_EXCEEDED)
+            return failure;
+        autoptr(error) spec_failure = step_spec(creation);
+        if (spec_failure || creation->shim_pid == shim_pid)
+            return failure;
+        error_free(failure);
+        shim_client_ack(pod_shim(container->pod), step_of(container, "create"));
+    }
+}
+
 struct error *container_create_steps(struct container *container)
 {
     __attribute__((cleanup(creation_fini))) struct creation creation = {
@@ -273,9 +296,7 @@ struct error *container_create_steps(struct container *container)
     FAILPOINT("sandboxd.container_create.before_rootfs");
     TRY(step_rootfs(&creation));
     TRY(step_mounts(&creation));
-    TRY(step_spec(&creation));
-    FAILPOINT("sandboxd.container_create.before_create");
-    TRY(step_create(&creation));
+    TRY(step_spec_and_create(&creation));
     FAILPOINT("sandboxd.container_create.after_create");
     return NULL;
 }

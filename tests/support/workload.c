@@ -27,6 +27,7 @@ static struct error *call(struct workload *work, const char *service, const char
             cri_client_call(work->client, service, method, bytes, size, CALL_TIMEOUT_MS, ret_reply, ret_size);
         if (!error || error->code != ERROR_UNAVAILABLE || clock_boottime_ns() > end)
             return error ? error_wrap(error, "%s", method) : NULL;
+        fprintf(stderr, "%s: UNAVAILABLE: %s\n", method, error->text);
         error_free(error);
         work->unavailable++;
         usleep(PAUSE_US);
