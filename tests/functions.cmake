@@ -12,7 +12,7 @@ function(bulkhead_test kind name)
     set(TEST_TIMEOUT 300) # a limit against hangs, never a measure
   endif()
   set_tests_properties(${kind}-${name} PROPERTIES TIMEOUT ${TEST_TIMEOUT} LABELS ${kind}
-    ENVIRONMENT "BULKHEAD_PROGRAMS=${PROJECT_BINARY_DIR}/bin")
+    ENVIRONMENT "BULKHEAD_PROGRAMS=${PROJECT_BINARY_DIR}/bin;LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp")
 endfunction()
 
 # bulkhead_unit_test(NAME SOURCES path-below-tests/unit... LIBS ...)
