@@ -231,10 +231,25 @@ static size_t processes_left(const struct tree *tree)
         char link[300], target[4096];
         snprintf(link, sizeof(link), "/proc/%s/exe", entry->d_name);
         ssize_t size = readlink(link, target, sizeof(target) - 1);
-        count += size > 0 && strncmp(target, tree->programs, strlen(tree->programs)) == 0;
+        if (size <= 0 || strncmp(target, tree->programs, strlen(tree->programs)) != 0)
+            continue;
+        print_message("lives: pid %s %.*s\n", entry->d_name, (int)size, target);
+        count++;
     }
     closedir(proc);
     return count;
+}
+
+/* What was killed in the last instant may still be on its way out: a second at most. */
+static void assert_processes_left(const struct tree *tree, size_t expected)
+{
+    size_t count = processes_left(tree);
+
+    for (int turn = 0; turn < 100 && count != expected; turn++) {
+        sleep_ms(10);
+        count = processes_left(tree);
+    }
+    assert_int_equal(count, expected);
 }
 
 static void backstop_stop(struct tree *tree)
@@ -251,7 +266,7 @@ static int tree_teardown(void **state)
     struct tree *tree = *state;
 
     backstop_stop(tree);
-    assert_int_equal(processes_left(tree), 0);
+    assert_processes_left(tree, 0);
     assert_int_equal(cgroups_left(tree), 0);
     assert_int_equal(access(tree->address, F_OK), -1);
     if (!getenv("BULKHEAD_TEST_KEEP"))
@@ -690,7 +705,7 @@ static void shims_outlive_an_ordered_end_and_are_adopted_at_the_next_start(void 
     shim_spawn(client, "pod3", &shim);
     keeper_client_close(client);
     backstop_stop(tree);
-    assert_int_equal(processes_left(tree), 1);
+    assert_processes_left(tree, 1);
     assert_true(process_id_is_alive(&shim));
     backstop_start(tree);
     wait_for_other(tree, "shim pod3", 0);
@@ -707,7 +722,7 @@ static void an_end_in_the_middle_of_a_keepers_death_is_complete(void **state)
 
     kill(pid_of(tree, "keeper"), SIGKILL);
     backstop_stop(tree);
-    assert_int_equal(processes_left(tree), 0);
+    assert_processes_left(tree, 0);
     assert_int_equal(cgroups_left(tree), 0);
     backstop_start(tree);
     for (size_t i = 0; i < 4; i++)
@@ -734,6 +749,7 @@ int main(void)
         cmocka_unit_test(an_end_in_the_middle_of_a_keepers_death_is_complete),
     };
 
+    cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* stands in for an init that is slow to reap: it never does */
     return cmocka_run_group_tests(tests, tree_setup, tree_teardown);
 }
