@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include "common/clock.h"
@@ -55,9 +56,10 @@ static struct process_row *row_add(struct process_table *table, char *process, c
     return row;
 }
 
-static int64_t uptime_s(const struct process_row *row, int64_t started_ns)
+/* By the kernel's word, which outlives whoever noted the start. */
+static int64_t uptime_s(const struct process_row *row, const struct process_id *id)
 {
-    return row->pid ? (clock_boottime_ns() - started_ns) / second_ns : 0;
+    return row->pid ? clock_boottime_ns() / second_ns - (int64_t)id->start_ticks / sysconf(_SC_CLK_TCK) : 0;
 }
 
 static void identity_add(struct process_table *table, int directory, const char *file, const char *name)
@@ -73,7 +75,7 @@ static void identity_add(struct process_table *table, int directory, const char 
     row->generation = identity.generation;
     row->restarts = identity.restarts;
     row->last_reason = xstrdup(death_describe((enum death_reason)identity.last_death, 0, reason, sizeof(reason)));
-    row->uptime_s = uptime_s(row, identity.started_ns);
+    row->uptime_s = uptime_s(row, &identity.process);
     row->is_ready = row->pid != 0;
     row->note = xstrdup("");
 }
@@ -88,7 +90,7 @@ static void status_add(struct process_table *table, const Bulkhead__ProcessStatu
     row->generation = status->generation;
     row->restarts = status->restarts;
     row->last_reason = xstrdup(status->last_reason);
-    row->uptime_s = uptime_s(row, status->started_ns);
+    row->uptime_s = uptime_s(row, &id);
     row->is_ready = status->ready;
     row->note = xstrdup(status->note);
 }
