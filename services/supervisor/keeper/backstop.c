@@ -38,7 +38,8 @@ struct backstop {
     int keeper_pidfd; /* -1: none lives */
     enum death_reason last_death;
     int64_t last_start_ns, last_answer_ns, last_tick_ns;
-    bool is_ready, is_stopping, is_hang, is_finished;
+    int64_t stopping_since_ns;
+    bool is_ready, is_stopping, is_hang, is_finished, has_failed;
 };
 
 static struct error *directory_make(const char *path, mode_t mode, int *ret_fd)
@@ -216,6 +217,8 @@ static void reap(struct backstop *backstop)
 
 static void stop(struct backstop *backstop)
 {
+    if (!backstop->is_stopping)
+        backstop->stopping_since_ns = clock_boottime_ns();
     backstop->is_stopping = true;
     service_notify("STOPPING=1");
     if (backstop->keeper_pidfd >= 0)
@@ -318,10 +321,20 @@ static void keeper_check(struct backstop *backstop, int64_t now_ns)
     syscall(SYS_pidfd_send_signal, backstop->keeper_pidfd, SIGKILL, NULL, 0);
 }
 
+/* A keeper that cannot end the tree must not keep us for ever. */
+static void stop_check(struct backstop *backstop, int64_t now_ns)
+{
+    if (!backstop->is_stopping || now_ns - backstop->stopping_since_ns < 30000 * ms)
+        return;
+    log_error("the tree could not be ended", "state=%s", backstop->config->state);
+    backstop->is_finished = backstop->has_failed = true;
+}
+
 static void tick(struct backstop *backstop)
 {
     int64_t now_ns = clock_boottime_ns();
 
+    stop_check(backstop, now_ns);
     keeper_ensure(backstop, now_ns);
     if (now_ns - backstop->last_tick_ns < TICK_MS * ms)
         return;
@@ -385,5 +398,5 @@ int backstop_run(const struct config *config)
     loop(&backstop);
     unlink(config->address);
     identity_end(backstop.directory, "backstop");
-    return 0;
+    return backstop.has_failed ? 1 : 0;
 }

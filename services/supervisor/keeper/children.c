@@ -238,3 +238,12 @@ struct error *children_load(struct keeper *keeper)
     keeper->cgroups_dirty = true;
     return serials_save(keeper);
 }
+
+void children_leave(struct keeper *keeper)
+{
+    while (keeper->children) {
+        struct child *child = keeper->children;
+        keeper->children = child->next;
+        free(child); /* its pidfd goes with this process */
+    }
+}

@@ -20,3 +20,6 @@ void child_forget(struct keeper *keeper, struct child *child);
 struct child *child_find(const struct keeper *keeper, const struct process_id *process);
 struct child *child_find_pid(const struct keeper *keeper, pid_t pid);
 struct child *child_find_program(const struct keeper *keeper, enum keeper_program program);
+
+/* Frees the list, and leaves processes, records and cgroups to the next keeper. */
+void children_leave(struct keeper *keeper);

@@ -250,9 +250,16 @@ static void keeper_loop(struct keeper *keeper)
         if (keeper_timeout_ms(keeper) == 0)
             keeper_tick(keeper);
     }
-    unlinkat(keeper->keeper_dir, "sock", 0);
+}
+
+static void keeper_close(struct keeper *keeper)
+{
+    server_close(keeper);
     unlinkat(keeper->keeper_dir, "notify", 0);
     identity_end(keeper->keeper_dir, "self");
+    children_leave(keeper);
+    while (keeper->store)
+        store_drop(keeper, keeper->store->owner, NULL);
 }
 
 static enum log_level log_level_of(const char *name)
@@ -284,5 +291,6 @@ int main(int argc, char **argv)
     }
     log_info("ready", "pid=%d programs=%s", getpid(), options.programs);
     keeper_loop(&keeper);
+    keeper_close(&keeper);
     return 0;
 }

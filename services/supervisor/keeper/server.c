@@ -214,3 +214,11 @@ bool server_has_peer(const struct keeper *keeper, uid_t uid)
             return true;
     return false;
 }
+
+void server_close(struct keeper *keeper)
+{
+    while (keeper->connections)
+        connection_close(keeper, keeper->connections);
+    close(keeper->listener);
+    unlinkat(keeper->keeper_dir, "sock", 0);
+}

@@ -38,3 +38,6 @@ void server_tell_exit(struct keeper *keeper, const struct child *child, bool is_
 
 /* Does a process of this user have a connection? */
 bool server_has_peer(const struct keeper *keeper, uid_t uid);
+
+/* Closes the socket and every connection. */
+void server_close(struct keeper *keeper);

@@ -65,9 +65,12 @@ int store_find(const struct keeper *keeper, const char *owner, const char *name)
 
 void store_drop(struct keeper *keeper, const char *owner, const char *name)
 {
+    char whose[KEEPER_NAME_SIZE]; /* owner may lie in an entry that goes */
+
+    snprintf(whose, sizeof(whose), "%s", owner);
     for (struct stored_fd **link = &keeper->store; *link;) {
         struct stored_fd *entry = *link;
-        if (strcmp(entry->owner, owner) != 0 || (name && strcmp(entry->name, name) != 0)) {
+        if (strcmp(entry->owner, whose) != 0 || (name && strcmp(entry->name, name) != 0)) {
             link = &entry->next;
             continue;
         }
