@@ -36,6 +36,7 @@ struct ipc_client {
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t landed;
     struct flight *first;
+    struct flight *idle; /* asynchronous ones that have ended, with their aio: it can't be freed in its own callback */
     bool closing;
 };
 
@@ -60,25 +61,55 @@ static bool flight_add(struct flight *flight)
     return open;
 }
 
-static void flight_remove(struct flight *flight)
+/* With the lock held. */
+static void flight_unlink(struct flight *flight)
 {
-    struct ipc_client *client = flight->client;
-
-    pthread_mutex_lock(&client->lock);
     if (flight->next)
         flight->next->previous = flight->previous;
     if (flight->previous)
         flight->previous->next = flight->next;
     else
-        client->first = flight->next;
+        flight->client->first = flight->next;
+}
+
+static void flight_remove(struct flight *flight)
+{
+    struct ipc_client *client = flight->client;
+
+    pthread_mutex_lock(&client->lock);
+    flight_unlink(flight);
     pthread_cond_broadcast(&client->landed);
     pthread_mutex_unlock(&client->lock);
+}
+
+/* One from the idle list, of which only the aio is kept, or a new one. */
+static struct flight *flight_take(struct ipc_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    struct flight *flight = client->idle;
+    if (flight)
+        client->idle = flight->next;
+    pthread_mutex_unlock(&client->lock);
+    if (!flight)
+        return xcalloc(1, sizeof(*flight));
+    *flight = (struct flight){.aio = flight->aio};
+    return flight;
+}
+
+static void flights_free(struct flight *flight)
+{
+    while (flight) {
+        struct flight *next = flight->next;
+        nng_aio_free(flight->aio);
+        free(flight);
+        flight = next;
+    }
 }
 
 static struct flight *flight_new(struct ipc_client *client, const char *method, const uint8_t *id, int64_t deadline_ns,
                                  ipc_done *done, void *argument)
 {
-    struct flight *flight = xcalloc(1, sizeof(*flight));
+    struct flight *flight = done ? flight_take(client) : xcalloc(1, sizeof(*flight));
 
     flight->client = client;
     flight->method = xstrdup(method);
@@ -92,18 +123,27 @@ static struct flight *flight_new(struct ipc_client *client, const char *method, 
     return flight;
 }
 
-/* Once the flight has left the list, nothing of the client is touched: it may be closed. */
-static void flight_free(struct flight *flight)
+/* Its end. After that nothing of the client is touched: it may be closed. */
+static void flight_end(struct flight *flight)
 {
+    struct ipc_client *client = flight->client;
+
     if (flight->has_context)
         nng_ctx_close(flight->context);
-    if (flight->aio && flight->done)
-        nng_aio_reap(flight->aio); /* its callback may be what calls us */
-    else if (flight->aio)
-        nng_aio_free(flight->aio);
-    flight_remove(flight);
     free(flight->method);
-    free(flight);
+    if (!flight->done) {
+        if (flight->aio)
+            nng_aio_free(flight->aio);
+        flight_remove(flight);
+        free(flight);
+        return;
+    }
+    pthread_mutex_lock(&client->lock);
+    flight_unlink(flight);
+    flight->next = client->idle;
+    client->idle = flight;
+    pthread_cond_broadcast(&client->landed);
+    pthread_mutex_unlock(&client->lock);
 }
 
 /* Milliseconds until the deadline, at least 1: 0 would be a poll. */
@@ -124,7 +164,7 @@ static struct error *flight_prepare(struct flight *flight, const void *payload, 
     flight->has_context = result == 0;
     if (result == 0) /* it is sent again when the connection ends, never because time has passed */
         result = nng_ctx_set_ms(flight->context, NNG_OPT_REQ_RESENDTIME, NEVER_MS);
-    if (result == 0)
+    if (result == 0 && !flight->aio)
         result = nng_aio_alloc(&flight->aio, callback, flight);
     if (result != 0)
         return ipc_error(result, flight->method);
@@ -194,7 +234,7 @@ struct error *ipc_client_call(struct ipc_client *client, const char *method, con
         return unavailable(client, method);
     }
     struct error *error = flight_wait(flight, payload, size, ret_reply, ret_size);
-    flight_free(flight);
+    flight_end(flight);
     return error;
 }
 
@@ -210,7 +250,7 @@ static void flight_callback(void *argument)
     }
     struct error *error = flight_result(flight, &reply, &size);
     flight->done(flight->argument, error, reply, size);
-    flight_free(flight);
+    flight_end(flight);
 }
 
 void ipc_client_call_async(struct ipc_client *client, const char *method, const uint8_t *id, int64_t deadline_ns,
@@ -220,6 +260,8 @@ void ipc_client_call_async(struct ipc_client *client, const char *method, const 
 
     if (!flight_add(flight)) {
         free(flight->method);
+        if (flight->aio)
+            nng_aio_free(flight->aio);
         free(flight);
         done(argument, unavailable(client, method), NULL, 0);
         return;
@@ -229,7 +271,7 @@ void ipc_client_call_async(struct ipc_client *client, const char *method, const 
         flight_start(flight); /* from here on it is the callback's */
         return;
     }
-    flight_free(flight);
+    flight_end(flight);
     done(argument, error, NULL, 0);
 }
 
@@ -237,7 +279,7 @@ static void cancel_done(void *argument, struct error *error, uint8_t *reply, siz
 {
     (void)argument;
     (void)size;
-    error_free(error); /* the daemon may have ended: its successor hears of it by redialled() */
+    error_free(error); /* the daemon may have ended: its successor hears of it by renewed() */
     free(reply);
 }
 
@@ -264,7 +306,7 @@ void ipc_client_cancel(struct ipc_client *client, const uint8_t *id)
 }
 
 /* The next generation gets the requests again, so it has to hear again who has gone. */
-static void redialled(void *argument)
+static void renewed(void *argument)
 {
     struct ipc_client *client = argument;
     uint8_t(*ids)[IPC_REQUEST_ID_SIZE] = NULL;
@@ -292,7 +334,7 @@ static struct error *client_start(struct ipc_client *client)
         result = nng_socket_set_size(client->socket, NNG_OPT_RECVMAXSZ, IPC_ENVELOPE_MAX);
     if (result != 0)
         return ipc_error(result, "make a socket");
-    return ipc_watch_open(client->socket, client->directory, redialled, client, &client->watch);
+    return ipc_watch_open(client->socket, client->directory, renewed, client, &client->watch);
 }
 
 struct error *ipc_client_open(const char *directory, struct ipc_client **ret)
@@ -315,7 +357,7 @@ void ipc_client_close(struct ipc_client *client)
 {
     if (!client)
         return;
-    ipc_watch_close(client->watch);
+    ipc_watch_stop(client->watch);
     pthread_mutex_lock(&client->lock);
     client->closing = true;
     pthread_mutex_unlock(&client->lock);
@@ -324,6 +366,8 @@ void ipc_client_close(struct ipc_client *client)
     while (client->first)
         pthread_cond_wait(&client->landed, &client->lock);
     pthread_mutex_unlock(&client->lock);
+    flights_free(client->idle);
+    ipc_watch_free(client->watch);
     pthread_cond_destroy(&client->landed);
     pthread_mutex_destroy(&client->lock);
     free(client->directory);

@@ -7,7 +7,12 @@
 
 struct ipc_watch;
 
-/* Starts a thread that dials DIR/sock whenever another socket has been renamed to it, and then calls redialled. */
-struct error *ipc_watch_open(nng_socket socket, const char *directory, void (*redialled)(void *argument), void *argument,
+/* Dials DIR/sock, and starts a thread that ends the connection whenever another socket has been renamed to it, so that nng
+ * connects to that one, and then calls renewed.
+ * *ret is set in any case, and freed after the socket is closed. */
+struct error *ipc_watch_open(nng_socket socket, const char *directory, void (*renewed)(void *argument), void *argument,
                              struct ipc_watch **ret) __attribute__((warn_unused_result));
-void ipc_watch_close(struct ipc_watch *watch);
+
+/* Ends the thread. The socket is closed next, and then the watch is freed: nng tells it of connections until then. */
+void ipc_watch_stop(struct ipc_watch *watch);
+void ipc_watch_free(struct ipc_watch *watch);

@@ -1,4 +1,5 @@
 /* Calls between processes: over deaths, hangs, deadlines and cancels. The server is this program, run again. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -365,6 +366,46 @@ static void no_call_fails_while_the_daemon_is_killed_forty_times(void **state)
     server_kill(server);
 }
 
+static int count_fds(void)
+{
+    int count = 0;
+    DIR *fds = opendir("/proc/self/fd");
+
+    while (readdir(fds))
+        count++;
+    closedir(fds);
+    return count;
+}
+
+static void sixty_generations_leave_no_descriptor_behind(void **state)
+{
+    struct fixture *fixture = *state;
+    pid_t server = server_start(fixture->directory, 1);
+    char answer[16];
+
+    expect_echo(fixture->client, "0", "0 1");
+    sleep_ms(200); /* until the watching thread has looked, too */
+    int before = count_fds();
+    for (unsigned generation = 2; generation < 62; generation++) {
+        if (generation % 2)
+            kill(server, SIGSTOP);
+        pid_t next = server_start(fixture->directory, generation);
+        if (generation % 2)
+            sleep_ms(20);
+        server_kill(server);
+        server = next;
+        snprintf(answer, sizeof(answer), "0 %u", generation);
+        expect_echo(fixture->client, "0", answer);
+    }
+    int after = count_fds();
+    for (int i = 0; i < 3000 && after > before; i++) {
+        sleep_ms(1);
+        after = count_fds();
+    }
+    assert_int_equal(after, before);
+    server_kill(server);
+}
+
 static void a_stopped_generation_is_abandoned_when_the_next_takes_the_name(void **state)
 {
     struct fixture *fixture = *state;
@@ -574,6 +615,7 @@ int main(int argc, char **argv)
         TEST(a_deadline_ends_a_call_at_both_ends),
         TEST(every_call_in_flight_at_a_kill_is_answered_by_the_next_generation),
         TEST(no_call_fails_while_the_daemon_is_killed_forty_times),
+        TEST(sixty_generations_leave_no_descriptor_behind),
         TEST(a_stopped_generation_is_abandoned_when_the_next_takes_the_name),
         TEST(a_daemon_stopped_before_it_answered_the_dial_is_abandoned_too),
         TEST(a_cancel_reaches_its_call_and_the_next_generation_hears_of_it_too),
