@@ -37,6 +37,17 @@ struct error *container_finish_removal(struct container *container)
     return NULL;
 }
 
+/* Lock held: is there an answer? An attempt that ended since `attempts` without failure was an earlier move's: the wait goes on. */
+static bool has_ended(const struct container *container, unsigned *attempts)
+{
+    if (container->record->state == CONTAINER_GONE)
+        return true;
+    if (container->attempts == *attempts)
+        return false;
+    *attempts = container->attempts;
+    return container->attempts > 0 && container->retries > 0; /* a move begins at 0 again */
+}
+
 /* Waits until the container is gone, or an attempt has failed. */
 static struct error *await_gone(struct container *container, const struct ipc_call *call)
 {
@@ -45,15 +56,13 @@ static struct error *await_gone(struct container *container, const struct ipc_ca
 
     pthread_mutex_lock(&d->lock);
     unsigned attempts = container->attempts;
-    while (container->record->state != CONTAINER_GONE && container->attempts == attempts && !ipc_call_is_over(call))
+    bool is_over = false;
+    while (!has_ended(container, &attempts) && !(is_over = ipc_call_is_over(call)))
         condition_wait(d, &container->pod->changed, WAIT_SLICE_MS);
-    bool is_gone = container->record->state == CONTAINER_GONE;
-    if (!is_gone && container->attempts != attempts && container->failure)
+    if (!is_over && container->record->state != CONTAINER_GONE)
         error = error_new(container->failure_code, "remove container %s: %s", container->record->id, container->failure);
     pthread_mutex_unlock(&d->lock);
-    if (is_gone || error)
-        return error;
-    return call_over(call, "the container to go");
+    return is_over ? call_over(call, "the container to go") : error;
 }
 
 struct error *container_remove(struct sandboxd *d, const struct ipc_call *call, const char *id)

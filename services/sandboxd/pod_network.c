@@ -191,8 +191,9 @@ static struct error *attachment_add_cleanly(struct pod *pod, const struct cni_ne
         return first;
     shim_client_ack(pod_shim(pod), shim_step_derive(pod->record->id, "add", index));
     autoptr(error) undo = attachment_del(pod, network, index, pod->record->netns);
-    if (undo)
-        return first; /* what stands in the way stays for the teardown, which tries until it succeeds */
+    if (undo) /* what stands in the way stays for the teardown, which tries until it succeeds */
+        return error_wrap(first, "(its undo failed: %s)", undo->text);
+    log_warn("an ADD failed, was undone, and is run again", "pod=%s error=%s", pod->record->id, log_quote(first->text));
     error_free(first);
     return attachment_add(pod, network, index, "add again");
 }

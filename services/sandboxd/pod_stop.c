@@ -18,6 +18,17 @@ static struct error *find_if_any(struct sandboxd *d, const char *id, struct pod 
     return NULL;
 }
 
+/* Lock held: is there an answer? An attempt that ended since `attempts` without failure was an earlier move's: the wait goes on. */
+static bool has_ended(const struct pod *pod, uint32_t goal, unsigned *attempts)
+{
+    if (pod->record->state >= goal)
+        return true;
+    if (pod->attempts == *attempts)
+        return false;
+    *attempts = pod->attempts;
+    return pod->attempts > 0 && pod->retries > 0; /* a move begins at 0 again */
+}
+
 /* Waits until the state is `goal` or beyond, or an attempt after now has failed. */
 static struct error *await_state(struct pod *pod, const struct ipc_call *call, uint32_t goal, const char *what)
 {
@@ -26,18 +37,13 @@ static struct error *await_state(struct pod *pod, const struct ipc_call *call, u
 
     pthread_mutex_lock(&d->lock);
     unsigned attempts = pod->attempts;
-    uint32_t state = pod->record->state;
-    while (pod->record->state < goal && pod->record->state == state && pod->attempts == attempts && !ipc_call_is_over(call))
+    bool is_over = false;
+    while (!has_ended(pod, goal, &attempts) && !(is_over = ipc_call_is_over(call)))
         condition_wait(d, &pod->changed, WAIT_SLICE_MS);
-    bool is_there = pod->record->state >= goal;
-    bool has_failed = !is_there && pod->attempts != attempts && pod->failure;
-    if (has_failed)
+    if (!is_over && pod->record->state < goal)
         error = error_new(pod->failure_code, "%s sandbox %s: %s", what, pod->record->id, pod->failure);
-    bool has_moved = pod->record->state != state; /* by another call: to REMOVING, say */
     pthread_mutex_unlock(&d->lock);
-    if (error || is_there)
-        return error;
-    return has_moved ? await_state(pod, call, goal, what) : call_over(call, "the sandbox to end");
+    return is_over ? call_over(call, "the sandbox to end") : error;
 }
 
 /* Moves unless it is there already, or on its way further. */

@@ -120,8 +120,8 @@ static void logd_ready(struct shim *shim, void *owner, uint32_t events)
 static void logd_say_all(struct shim *shim)
 {
     for (const struct container *container = shim->containers; container; container = container->next) {
-        if (!container_has_log(container))
-            continue;
+        if (!container_has_log(container) || container->record.state == SHIM_CONTAINER_CREATING)
+            continue; /* what comes through its pipes before it is CREATED are a failing runtime's words, not the container's */
         logd_link_add(shim, container);
         if (container->fds[CONTAINER_LOG_NEXT] >= 0)
             logd_link_next_file(shim, container);
