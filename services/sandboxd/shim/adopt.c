@@ -16,7 +16,7 @@
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/shim.h"
 
-enum { STORE_LIMIT_MS = 5000, START_LIMIT_MS = 120000, TICK_MS = 3, NS_PER_MS = 1000000 };
+enum { STORE_LIMIT_MS = 5000, AWAITED_LIMIT_MS = 120000, TICK_MS = 3, NS_PER_MS = 1000000 };
 
 /* --- before the loop ---------------------------------------------------------------------------------------------- */
 
@@ -180,17 +180,16 @@ static void container_adopt(struct shim *shim, struct container *container)
 
 struct survey {
     struct shim *shim;
-    bool is_waited; /* a start of a predecessor still runs */
+    bool is_waited; /* something of a predecessor still runs that may end by itself */
     bool is_busy;   /* something that must go is not gone */
 };
 
-static struct container *starting_in(const struct shim *shim, const char *cgroup)
+/* One that must not be cut in two: a start (killed, it gives a true but meaningless exit), an exec, a CNI plugin. */
+static bool is_awaited(const char *name)
 {
-    for (struct container *container = shim->containers; container; container = container->next)
-        if (container->is_adopted && container->record.state == SHIM_CONTAINER_STARTING &&
-            strcmp(container->record.step_cgroup, cgroup) == 0)
-            return container;
-    return NULL;
+    size_t length = strlen(name), end = strlen(JOB_AWAITED_SUFFIX);
+
+    return length > end && strcmp(name + length - end, JOB_AWAITED_SUFFIX) == 0;
 }
 
 static bool is_own_step(const char *name)
@@ -206,9 +205,8 @@ static void survey_step(void *argument, const char *name)
 
     if (is_own_step(name))
         return;
-    const struct container *starting = starting_in(shim, path);
-    if (starting && clock_boottime_ns() < starting->limit_ns && !cgroup_is_empty(&shim->cgroups, path)) {
-        survey->is_waited = true; /* a half-done start, killed, gives a true but meaningless exit */
+    if (is_awaited(name) && clock_boottime_ns() < shim->adoption_limit_ns && !cgroup_is_empty(&shim->cgroups, path)) {
+        survey->is_waited = true;
         return;
     }
     if (!cgroup_kill(&shim->cgroups, path) || !cgroup_remove(&shim->cgroups, path))
@@ -266,6 +264,7 @@ static void adopt_tick(struct shim *shim, void *owner)
     (void)owner;
     cgroup_each_child(&shim->cgroups, steps, survey_step, &survey);
     starts_settle(shim);
+    execs_settle(shim);
     FAILPOINT("shim.adopt.tick");
     if (!survey.is_busy) {
         while (undo_next_create(shim))
@@ -281,10 +280,8 @@ static void adopt_tick(struct shim *shim, void *owner)
 
 void adopt_begin(struct shim *shim)
 {
-    int64_t limit_ns = clock_boottime_ns() + (int64_t)START_LIMIT_MS * NS_PER_MS;
-
+    shim->adoption_limit_ns = clock_boottime_ns() + (int64_t)AWAITED_LIMIT_MS * NS_PER_MS;
     for (struct container *container = shim->containers; container; container = container->next) {
-        container->limit_ns = limit_ns;
         container_adopt(shim, container);
     }
     exec_resume_all(shim);

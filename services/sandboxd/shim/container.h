@@ -143,4 +143,10 @@ void exec_store_all(struct shim *shim);
 bool exec_is_own_child(struct shim *shim, pid_t pid); /* takes the exit of an exec's first process, if it is one */
 void exec_take_fd(struct shim *shim, const char *name, int fd);
 void exec_adopt_all(struct shim *shim);  /* reads the records; then come the fds; */
-void exec_resume_all(struct shim *shim); /* then they go on */
+void exec_resume_all(struct shim *shim); /* then they go on; */
+
+/* The process of a pid file that a runtime wrote after begun_ns (BOOTTIME): living, a zombie, or known by an exit record.
+ * NOT_FOUND where it is none of these. */
+struct error *exec_process_find(const struct shim *shim, pid_t pid, int64_t begun_ns, struct process_id *ret)
+    __attribute__((warn_unused_result));
+void execs_settle(struct shim *shim);    /* and those that the runtime was still starting, once it has ended */

@@ -72,7 +72,7 @@ static struct error *start_run(struct shim *shim, struct step *step, struct cont
     *start = (struct start){.step = step};
     snprintf(start->id, sizeof(start->id), "%s", container->id);
     /* The next program's cgroup is known beforehand: a successor waits for exactly it. */
-    snprintf(container->record.step_cgroup, sizeof(container->record.step_cgroup), "%s/step/%d.%u",
+    snprintf(container->record.step_cgroup, sizeof(container->record.step_cgroup), "%s/step/%d.%u" JOB_AWAITED_SUFFIX,
              shim->pod.record.cgroup, getpid(), shim->serial + 2);
     FAILPOINT("shim.start.before_starting");
     struct error *failure = container_move(shim, container, SHIM_CONTAINER_STARTING);

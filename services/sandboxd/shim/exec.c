@@ -41,8 +41,10 @@ struct exec_record {
     uint32_t is_timed_out;
     uint32_t reserved;
     int64_t deadline_ns;    /* BOOTTIME; 0: none */
+    int64_t begun_ns;       /* BOOTTIME */
     struct process_id process;
     char container[72];
+    char step_cgroup[JOB_CGROUP_SIZE]; /* where the runtime's exec runs */
 };
 
 enum exec_fd { EXEC_OUT, EXEC_ERR, EXEC_OUT_FILE, EXEC_ERR_FILE, EXEC_PIDFD, EXEC_FD_COUNT };
@@ -430,6 +432,10 @@ static struct error *exec_start(struct shim *shim, struct exec *exec, struct ste
     TRY(exec_write_process(shim, step, name));
     TRY(exec_make_stream(shim, exec, EXEC_OUT, &out));
     TRY(exec_make_stream(shim, exec, EXEC_ERR, &err));
+    /* The next program's cgroup is known beforehand: a successor waits for exactly it. */
+    snprintf(exec->record.step_cgroup, sizeof(exec->record.step_cgroup), "%s/step/%d.%u" JOB_AWAITED_SUFFIX,
+             shim->pod.record.cgroup, getpid(), shim->serial + 2);
+    exec->record.begun_ns = clock_boottime_ns();
     FAILPOINT("shim.exec.before_begun");
     TRY(exec_save(shim, exec));
     FAILPOINT("shim.exec.after_begun");
@@ -470,6 +476,8 @@ void exec_run(struct shim *shim, struct step *step)
         struct error *failure = exec_begin(shim, step);
         if (failure)
             step_finish(shim, step, error_wrap(failure, "exec"));
+    } else if (exec->record.state == EXEC_BEGUN && exec->is_adopted && shim->is_adopting) {
+        step_wait(shim, step); /* see execs_settle() */
     } else if (exec->record.state == EXEC_BEGUN && exec->is_adopted) {
         step_finish(shim, step, error_new(ERROR_ABORTED, "exec lost with its shim"));
     } else if (exec->record.state == EXEC_DONE) {
@@ -541,17 +549,54 @@ void exec_adopt_all(struct shim *shim)
     closedir(directory);
 }
 
+static void exec_resume(struct shim *shim, struct exec *exec)
+{
+    loop_disarm(&shim->loop, &exec->expiry);
+    exec_watch_streams(shim, exec);
+    exec_arm_limit(shim, exec);
+    exec->linger = (struct timer){.fire = exec_await_reaping, .owner = exec};
+    loop_arm(&shim->loop, &exec->linger, 0);
+}
+
 void exec_resume_all(struct shim *shim)
 {
     for (struct exec *exec = shim->execs; exec; exec = exec->next) {
-        if (exec->record.state != EXEC_RUNS) {
-            exec->expiry = (struct timer){.fire = exec_expire, .owner = exec};
-            loop_arm(&shim->loop, &exec->expiry, KEEP_MS);
+        if (exec->record.state == EXEC_RUNS) {
+            exec_resume(shim, exec);
             continue;
         }
-        exec_watch_streams(shim, exec);
-        exec_arm_limit(shim, exec);
-        exec->linger = (struct timer){.fire = exec_await_reaping, .owner = exec};
-        loop_arm(&shim->loop, &exec->linger, 0);
+        exec->expiry = (struct timer){.fire = exec_expire, .owner = exec};
+        loop_arm(&shim->loop, &exec->expiry, KEEP_MS);
+    }
+}
+
+/* The runtime has ended without its shim: its pid file says whether the command was begun, and by which process. */
+static struct error *exec_find_process(struct shim *shim, struct exec *exec)
+{
+    autofree char *name = exec_name(exec->record.step);
+    autofree char *path = shim_path(shim, "tmp/%s.xpid", name);
+    autofree char *text = NULL;
+    size_t size;
+    int pidfd = -1;
+
+    TRY(file_read_all(path, 64, &text, &size));
+    TRY(exec_process_find(shim, (pid_t)strtol(text, NULL, 10), exec->record.begun_ns, &exec->record.process));
+    error_free(process_id_open(&exec->record.process, &pidfd)); /* it may have been reaped: then there is a record */
+    if (pidfd >= 0)
+        exec_keep_fd(shim, exec, EXEC_PIDFD, pidfd);
+    exec->record.state = EXEC_RUNS;
+    return exec_save(shim, exec);
+}
+
+void execs_settle(struct shim *shim)
+{
+    for (struct exec *exec = shim->execs; exec; exec = exec->next) {
+        if (exec->record.state != EXEC_BEGUN || !exec->is_adopted)
+            continue;
+        if (!cgroup_is_empty(&shim->cgroups, exec->record.step_cgroup))
+            continue;
+        autoptr(error) failure = exec_find_process(shim, exec);
+        if (!failure)
+            exec_resume(shim, exec);
     }
 }

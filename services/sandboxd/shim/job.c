@@ -197,9 +197,10 @@ static void child_run_task(const struct shim *shim, job_task *task, void *input,
 
 /* --- in the shim -------------------------------------------------------------------------------------------------- */
 
-static struct error *job_make_cgroup(struct shim *shim, char path[JOB_CGROUP_SIZE], char **ret_procs)
+static struct error *job_make_cgroup(struct shim *shim, bool is_awaited, char path[JOB_CGROUP_SIZE], char **ret_procs)
 {
-    snprintf(path, JOB_CGROUP_SIZE, "%s/step/%d.%u", shim->pod.record.cgroup, getpid(), ++shim->serial);
+    snprintf(path, JOB_CGROUP_SIZE, "%s/step/%d.%u%s", shim->pod.record.cgroup, getpid(), ++shim->serial,
+             is_awaited ? JOB_AWAITED_SUFFIX : "");
     TRY(cgroup_make_tracking(&shim->cgroups, path));
     *ret_procs = xasprintf("%s%s/cgroup.procs", shim->cgroups.tracking, path);
     return NULL;
@@ -212,7 +213,7 @@ struct error *job_run(struct shim *shim, const struct program *program, int64_t 
     autofree char *procs = NULL;
     pid_t parent = getpid();
 
-    TRY(job_make_cgroup(shim, cgroup, &procs));
+    TRY(job_make_cgroup(shim, program->is_awaited, cgroup, &procs));
     pid_t pid = fork();
     if (pid < 0)
         return error_errno(errno, "fork for %s", program->argv[0]);

@@ -25,7 +25,11 @@ struct program {
     char *const *argv;
     char *const *environment; /* NULL: PATH alone */
     int stdio[3];             /* -1: /dev/null. They stay the caller's */
+    bool is_awaited;          /* a successor lets it end by itself, instead of killing it: half of it would do harm */
 };
+
+/* A program's cgroup is POD/step/SHIM.SERIAL, with this behind it where a successor waits. */
+#define JOB_AWAITED_SUFFIX ".awaited"
 
 struct job {
     struct job *next;

@@ -93,12 +93,17 @@ static struct error *run_begin(struct shim *shim, struct run *run)
         .argv = count ? arguments : alone,
         .environment = environment_count ? environment : NULL,
         .stdio = {input, run->output[0], run->output[1]},
+        .is_awaited = true, /* a CNI plugin cut in two leaves rules and addresses that no DEL finds */
     };
     return job_run(shim, &program, (int64_t)step_u64(step, SHIM_TAG_TIMEOUT_MS, 0), run_done, run, NULL);
 }
 
 void program_run(struct shim *shim, struct step *step)
 {
+    if (shim->is_adopting) { /* the predecessor's own run of it may go on */
+        step_wait(shim, step);
+        return;
+    }
     struct run *run = xcalloc(1, sizeof(*run));
 
     *run = (struct run){.step = step, .output = {-1, -1}};

@@ -30,9 +30,13 @@ struct error *runtime_run(struct shim *shim, const struct container *container, 
     argv[count++] = root;
     argv[count++] = "--log";
     argv[count++] = log;
-    for (; *arguments && count < RUNTIME_ARGUMENTS_MAX - 1; arguments++)
-        argv[count++] = *arguments;
-    struct program program = {.argv = argv, .stdio = {stdio[0], stdio[1], stdio[2]}};
+    for (size_t i = 0; arguments[i] && count < RUNTIME_ARGUMENTS_MAX - 1; i++)
+        argv[count++] = arguments[i];
+    struct program program = {
+        .argv = argv,
+        .stdio = {stdio[0], stdio[1], stdio[2]},
+        .is_awaited = strcmp(arguments[0], "start") == 0 || strcmp(arguments[0], "exec") == 0,
+    };
     *ret_log = number;
     return job_run(shim, &program, timeout_ms, done, argument, ret_job);
 }

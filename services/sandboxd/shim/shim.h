@@ -43,6 +43,7 @@ struct shim {
     struct logd_link logd;
     struct timer adoption;  /* set while what a predecessor left is being undone or waited for */
     bool is_adopting;
+    int64_t adoption_limit_ns; /* BOOTTIME: what a predecessor started is awaited until then, and killed afterwards */
     unsigned serial;        /* of work files and step cgroups */
     bool is_quitting;
 };
