@@ -44,6 +44,8 @@ struct exec_record {
     int64_t begun_ns;       /* BOOTTIME */
     struct process_id process;
     char container[72];
+    int32_t shim_pid;       /* the runtime's log is tmp/SHIM_PID.LOG.log: it makes it before all else */
+    uint32_t log;
     char step_cgroup[JOB_CGROUP_SIZE]; /* where the runtime's exec runs */
 };
 
@@ -436,6 +438,8 @@ static struct error *exec_start(struct shim *shim, struct exec *exec, struct ste
     snprintf(exec->record.step_cgroup, sizeof(exec->record.step_cgroup), "%s/step/%d.%u" JOB_AWAITED_SUFFIX,
              shim->pod.record.cgroup, getpid(), shim->serial + 2);
     exec->record.begun_ns = clock_boottime_ns();
+    exec->record.shim_pid = getpid();
+    exec->record.log = shim->serial + 1;
     FAILPOINT("shim.exec.before_begun");
     TRY(exec_save(shim, exec));
     FAILPOINT("shim.exec.after_begun");
@@ -467,6 +471,22 @@ static struct error *exec_begin(struct shim *shim, struct step *step)
     return failure;
 }
 
+/* A successor's turn. The runtime's log is proof that it ran; without it the child died before it became the runtime. */
+static void exec_begin_again(struct shim *shim, struct exec *exec, struct step *step)
+{
+    char log[64];
+
+    snprintf(log, sizeof(log), "%d.%u.log", exec->record.shim_pid, exec->record.log);
+    if (faccessat(shim->work_fd, log, F_OK, 0) == 0) {
+        step_finish(shim, step, error_new(ERROR_ABORTED, "exec lost with its shim"));
+        return;
+    }
+    exec_forget(shim, exec);
+    struct error *failure = exec_begin(shim, step);
+    if (failure)
+        step_finish(shim, step, error_wrap(failure, "exec"));
+}
+
 /* One that a predecessor began is joined, never run twice. */
 void exec_run(struct shim *shim, struct step *step)
 {
@@ -479,7 +499,7 @@ void exec_run(struct shim *shim, struct step *step)
     } else if (exec->record.state == EXEC_BEGUN && exec->is_adopted && shim->is_adopting) {
         step_wait(shim, step); /* see execs_settle() */
     } else if (exec->record.state == EXEC_BEGUN && exec->is_adopted) {
-        step_finish(shim, step, error_new(ERROR_ABORTED, "exec lost with its shim"));
+        exec_begin_again(shim, exec, step);
     } else if (exec->record.state == EXEC_DONE) {
         loop_disarm(&shim->loop, &exec->expiry);
         exec_answer(shim, exec);

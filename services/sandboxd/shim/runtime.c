@@ -22,7 +22,7 @@ struct error *runtime_run(struct shim *shim, const struct container *container, 
     unsigned number = ++shim->serial;
     size_t count = 0;
     autofree char *root = shim_path(shim, "rt/%s", container->record.handler);
-    autofree char *log = shim_path(shim, "tmp/%u.log", number);
+    autofree char *log = shim_path(shim, "tmp/%d.%u.log", getpid(), number);
 
     TRY(directories_make(root, 0711));
     argv[count++] = (char *)container->record.runtime;
@@ -46,7 +46,7 @@ static char *log_read(struct shim *shim, unsigned number)
 {
     char name[32], text[RUNTIME_TEXT_MAX + 1];
 
-    snprintf(name, sizeof(name), "%u.log", number);
+    snprintf(name, sizeof(name), "%d.%u.log", getpid(), number);
     autoclose int fd = openat(shim->work_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     unlinkat(shim->work_fd, name, 0);
     ssize_t size = fd < 0 ? 0 : read(fd, text, RUNTIME_TEXT_MAX);
