@@ -25,6 +25,7 @@ DEFINE_PUT(Runtime__V1__PullImageRequest, runtime__v1__pull_image_request)
 DEFINE_PUT(Runtime__V1__ListImagesRequest, runtime__v1__list_images_request)
 DEFINE_PUT(Runtime__V1__ImageStatusRequest, runtime__v1__image_status_request)
 DEFINE_PUT(Runtime__V1__RemoveImageRequest, runtime__v1__remove_image_request)
+DEFINE_PUT(Runtime__V1__ImageFsInfoRequest, runtime__v1__image_fs_info_request)
 DEFINE_PUT(Bulkhead__LeaseImageRequest, bulkhead__lease_image_request)
 DEFINE_PUT(Bulkhead__ReleaseImageRequest, bulkhead__release_image_request)
 DEFINE_PUT(Bulkhead__KeepLeasesRequest, bulkhead__keep_leases_request)
@@ -217,13 +218,13 @@ static void usage_sum(struct store *store, uint64_t *ret_bytes, uint64_t *ret_in
 
 static struct error *fs_info_handle(void *state, const struct ipc_call *call, struct ipc_reply *reply)
 {
+    REQUEST(Runtime__V1__ImageFsInfoRequest, runtime__v1__image_fs_info_request, request);
     struct store *store = &((struct imaged *)state)->store;
     Runtime__V1__ImageFsInfoResponse response = RUNTIME__V1__IMAGE_FS_INFO_RESPONSE__INIT;
     Runtime__V1__FilesystemUsage usage = RUNTIME__V1__FILESYSTEM_USAGE__INIT, *usages[] = {&usage};
     Runtime__V1__FilesystemIdentifier place = RUNTIME__V1__FILESYSTEM_IDENTIFIER__INIT;
     Runtime__V1__UInt64Value bytes = RUNTIME__V1__UINT64_VALUE__INIT, inodes = RUNTIME__V1__UINT64_VALUE__INIT;
 
-    (void)call;
     usage_sum(store, &bytes.value, &inodes.value);
     place.mountpoint = store->directory;
     usage.timestamp = clock_realtime_ns();

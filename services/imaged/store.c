@@ -487,8 +487,11 @@ static struct error *layer_publish(struct store *store, const struct layer *laye
     autofree char *making = store_layer_making(layer->chain);
 
     TRY(layer_save(store, layer)); /* a record without a directory is no layer, nor a directory without a record */
-    if (renameat(store->layers_fd, making, store->layers_fd, digest_hex(layer->chain)) < 0)
-        return error_errno(errno, "publish layer %s", layer->chain);
+    if (renameat(store->layers_fd, making, store->layers_fd, digest_hex(layer->chain)) < 0) {
+        struct error *failure = error_errno(errno, "publish layer %s", layer->chain);
+        error_free(record_remove(store->records_fd, digest_hex(layer->chain)));
+        return failure;
+    }
     layer_add(store, layer);
     store_sweep_want(store); /* which syncs it */
     return NULL;

@@ -1,7 +1,6 @@
 /* How a registry says what kind of proof it wants: RFC 9110's list of schemes with parameters. */
 #include "services/imaged/fetch/challenge.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "common/memory.h"
@@ -59,12 +58,13 @@ static void parameter_take(struct challenge *challenge, const char *name, size_t
     }
 }
 
-/* Is what follows a parameter "name=", and not the next scheme? */
-static bool is_parameter(const char *at)
+/* Where the value begins if what follows is a parameter, "name=" with blanks around the sign or not; NULL if it is the next scheme. */
+static const char *parameter_value(const char *at)
 {
     size_t length = token_length(at);
+    const char *sign = at + length + strspn(at + length, " \t");
 
-    return length > 0 && at[length] == '=';
+    return length > 0 && *sign == '=' ? sign + 1 + strspn(sign + 1, " \t") : NULL;
 }
 
 static void one_parse(const char **at, struct challenge *ret)
@@ -75,11 +75,11 @@ static void one_parse(const char **at, struct challenge *ret)
         ret->scheme = CHALLENGE_BEARER;
     else if (length == 5 && strncasecmp(*at, "Basic", 5) == 0)
         ret->scheme = CHALLENGE_BASIC;
-    for (*at = skip(*at + length); is_parameter(*at); *at = skip(*at)) {
-        const char *name = *at;
-        length = token_length(name);
-        *at = name + length + 1;
-        parameter_take(ret, name, length, value_parse(at));
+    *at = skip(*at + length);
+    for (const char *name = *at, *value; (value = parameter_value(name)); name = *at) {
+        *at = value;
+        parameter_take(ret, name, token_length(name), value_parse(at));
+        *at = skip(*at);
     }
 }
 

@@ -115,19 +115,28 @@ static struct error *client_get(json_t *object, const char *directory, struct re
     return file_get(directory, key, &host->client_key);
 }
 
-static struct error *settings_get(json_t *object, const char *directory, struct registry_host *host, bool *ret_override)
+/* A mirror has all that the server has but the two that say who is who. */
+static struct error *keys_check(json_t *object, bool is_server)
 {
-    static const char *const known[] = {"capabilities", "skip_verify", "ca", "client", "override_path", "server", "host"};
-    const char *key, *ca;
+    static const char *const known[] = {"server", "host", "capabilities", "skip_verify", "ca", "client", "override_path"};
+    const char *key;
     json_t *value;
 
     json_object_foreach(object, key, value) {
         bool is_known = false;
-        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        for (size_t i = is_server ? 0 : 2; i < sizeof(known) / sizeof(known[0]); i++)
             is_known |= strcmp(key, known[i]) == 0;
         if (!is_known)
             return error_new(ERROR_INVALID_ARGUMENT, "unknown key \"%s\"", key);
     }
+    return NULL;
+}
+
+static struct error *settings_get(json_t *object, const char *directory, struct registry_host *host, bool *ret_override)
+{
+    const char *ca;
+
+    TRY(keys_check(object, host->is_server));
     TRY(capabilities_get(object, &host->can));
     TRY(bool_get(object, "skip_verify", &host->skip_verify));
     TRY(bool_get(object, "override_path", ret_override));
