@@ -45,7 +45,7 @@ int job_take_fd(struct job *job, size_t index)
 bool job_has_program(const struct shim *shim)
 {
     for (const struct job *job = shim->jobs; job; job = job->next)
-        if (job->cgroup[0])
+        if (job->cgroup[0] && job->pid)
             return true;
     return false;
 }
@@ -327,24 +327,18 @@ static void job_take_result(struct job *job)
     }
 }
 
-static void job_remove_cgroup(struct shim *shim, struct job *job)
+static void job_remove_cgroup(struct shim *shim, const struct job *job)
 {
-    if (job->is_timed_out)
-        cgroup_kill(&shim->cgroups, job->cgroup);
     cgroup_remove(&shim->cgroups, job->cgroup); /* what it left running holds it; the pod's teardown ends that */
 }
 
-void job_exited(struct shim *shim, struct job *job)
+static void job_finish(struct shim *shim, struct job *job)
 {
     struct job **at = &shim->jobs;
 
     while (*at != job)
         at = &(*at)->next;
     *at = job->next;
-    while (waitpid(job->pid, &job->status, 0) < 0 && errno == EINTR)
-        continue;
-    loop_disarm(&shim->loop, &job->limit);
-    loop_disarm(&shim->loop, &job->killing);
     if (job->result_fd >= 0)
         job_take_result(job);
     else
@@ -352,4 +346,26 @@ void job_exited(struct shim *shim, struct job *job)
     FAILPOINT("shim.job.reaped");
     job->done(shim, job);
     job_free(job);
+}
+
+/* What a program that failed has left running may still do half of its work: it ends before anybody undoes the other half. */
+static void job_end_rest(struct shim *shim, void *owner)
+{
+    struct job *job = owner;
+
+    if (job->cgroup[0] && (job->status != 0 || job->is_timed_out) && !cgroup_kill(&shim->cgroups, job->cgroup))
+        loop_arm(&shim->loop, &job->killing, KILL_INTERVAL_MS);
+    else
+        job_finish(shim, job);
+}
+
+void job_exited(struct shim *shim, struct job *job)
+{
+    while (waitpid(job->pid, &job->status, 0) < 0 && errno == EINTR)
+        continue;
+    job->pid = 0; /* the kernel may give it to another from here on */
+    loop_disarm(&shim->loop, &job->limit);
+    loop_disarm(&shim->loop, &job->killing);
+    job->killing = (struct timer){.fire = job_end_rest, .owner = job};
+    job_end_rest(shim, job);
 }

@@ -33,7 +33,7 @@ struct program {
 
 struct job {
     struct job *next;
-    pid_t pid;
+    pid_t pid;              /* 0 once it is reaped */
     int status;             /* wait status, at `done` */
     bool is_timed_out;
     char cgroup[JOB_CGROUP_SIZE]; /* of a program: its own below POD/step; "" for a task */
@@ -44,7 +44,8 @@ struct job {
     size_t fd_count;
     struct timer limit;
     struct timer killing;
-    job_done *done;         /* called once, after the reaping; the job is freed behind it */
+    job_done *done;         /* called once, after the reaping, and after all that a failed program has left is gone; the job is
+                               freed behind it */
     void *argument;
 };
 
