@@ -76,8 +76,22 @@ static struct error *directories_make(const struct node *node)
     return chmod(node->directory, 0755) < 0 ? error_errno(errno, "chmod") : NULL;
 }
 
-static struct error *files_make(const struct node *node, const char *mirror, const char *extra)
+/* "$DIR" stands for the node's directory; the caller frees it. */
+static char *directory_expand(const struct node *node, const char *text)
 {
+    char *result = xstrdup(text);
+
+    for (char *at; (at = strstr(result, "$DIR"));) {
+        autofree char *before = result;
+        result = xasprintf("%.*s%s%s", (int)(at - before), before, node->directory, at + strlen("$DIR"));
+    }
+    return result;
+}
+
+static struct error *files_make(const struct node *node, const char *mirror, const char *more)
+{
+    autofree char *extra = directory_expand(node, more ? more : "");
+    bool has_cni = strstr(extra, "\"cni\"") != NULL;
     autofree char *network = xasprintf(
         "{\"cniVersion\": \"1.0.0\", \"name\": \"bhn\", \"plugins\": [{\"type\": \"bridge\", \"bridge\": \"bhn0\", "
         "\"isGateway\": true, \"ipMasq\": true, \"ipam\": {\"type\": \"host-local\", \"dataDir\": \"%s/ipam\", "
@@ -86,8 +100,9 @@ static struct error *files_make(const struct node *node, const char *mirror, con
         node->directory);
     autofree char *hosts = xasprintf("{\"server\": \"https://docker.io\", \"host\": {\"%s\": {\"capabilities\": [\"pull\", \"resolve\"]}}}",
                                      mirror ? mirror : "http://127.0.0.1:1");
-    autofree char *config = xasprintf("{\"registry\": {\"config_path\": \"%s/certs.d\"}, \"cni\": {\"conf_dir\": \"%s/net.d\"}%s%s}",
-                                      node->directory, node->directory, extra ? ", " : "", extra ? extra : "");
+    autofree char *cni = has_cni ? xstrdup("") : xasprintf(", \"cni\": {\"conf_dir\": \"%s/net.d\"}", node->directory);
+    autofree char *config = xasprintf("{\"registry\": {\"config_path\": \"%s/certs.d\"}%s%s%s}", node->directory, cni,
+                                      *extra ? ", " : "", extra);
 
     TRY(file_write(node->directory, "net.d/10-bhn.conflist", network));
     TRY(file_write(node->directory, "certs.d/docker.io/hosts.json", hosts));
@@ -115,7 +130,7 @@ struct error *node_start(struct node *node)
     _exit(2);
 }
 
-struct error *node_open(struct node *node, const char *mirror, const char *extra)
+struct error *node_make(struct node *node, const char *mirror, const char *extra)
 {
     char template[] = "/tmp/bhn.XXXXXX";
 
@@ -128,7 +143,12 @@ struct error *node_open(struct node *node, const char *mirror, const char *extra
     node->address = xasprintf("%s/s/bulkhead.sock", template);
     node->cgroup = xasprintf("/bhn-%d", getpid());
     TRY(directories_make(node));
-    TRY(files_make(node, mirror, extra));
+    return files_make(node, mirror, extra);
+}
+
+struct error *node_open(struct node *node, const char *mirror, const char *extra)
+{
+    TRY(node_make(node, mirror, extra));
     TRY(node_start(node));
     return cri_client_open(node->address, &node->client);
 }
@@ -291,6 +311,22 @@ char *node_census(const struct node *node)
     return text;
 }
 
+/* Names what may be left, for the reader of a failure. */
+static char *files_list(const struct node *node)
+{
+    autofree char *command = xasprintf("cd %s && find s/shim r/shim r/sandboxd -mindepth 1 | sed -E 's/([0-9a-f]{6})[0-9a-f]{58}/\\1/g'", node->directory);
+    FILE *output = popen(command, "r");
+    char *text = xstrdup(""), line[4096];
+
+    while (output && fgets(line, sizeof(line), output) && strlen(text) < 8000) {
+        autofree char *before = text;
+        text = xasprintf("%s%s", before, line);
+    }
+    if (output)
+        pclose(output);
+    return text;
+}
+
 struct error *node_wait_census(const struct node *node, const char *before)
 {
     int64_t end = clock_boottime_ns() + CENSUS_TIMEOUT_S * INT64_C(1000000000);
@@ -299,8 +335,10 @@ struct error *node_wait_census(const struct node *node, const char *before)
         autofree char *now = node_census(node);
         if (!strcmp(now, before))
             return NULL;
-        if (clock_boottime_ns() > end)
-            return error_new(ERROR_INTERNAL, "something is left behind; before:\n%safter:\n%s", before, now);
+        if (clock_boottime_ns() > end) {
+            autofree char *files = files_list(node);
+            return error_new(ERROR_INTERNAL, "something is left behind; before:\n%safter:\n%s%s", before, now, files);
+        }
         usleep(PAUSE_US * 5);
     }
 }

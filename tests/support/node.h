@@ -25,8 +25,11 @@ void node_isolate(void);
 
 /* Makes the directories, a CNI network (bridge, host-local, portmap; subnet 10.198.0.0/24), and starts the tree, whose programs are in
  * $BULKHEAD_PROGRAMS. Does not wait for readiness. mirror: "http://127.0.0.1:PORT" for docker.io, or NULL. extra: members for
- * config.json, as `"key": value`, or NULL. */
+ * config.json, as `"key": value`, or NULL; "$DIR" in it stands for the node's directory, and a "cni" replaces the default one. */
 struct error *node_open(struct node *node, const char *mirror, const char *extra) __attribute__((warn_unused_result));
+
+/* The same, but nothing is started and there is no client: for a test that prepares the directory first. */
+struct error *node_make(struct node *node, const char *mirror, const char *extra) __attribute__((warn_unused_result));
 
 /* Waits until Status says that runtime and network are ready. */
 struct error *node_wait_ready(struct node *node) __attribute__((warn_unused_result));
