@@ -1,0 +1,173 @@
+/* What the tests of a whole node begin with, say over and over, and end with. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/memory.h"
+#include "proto/cri.pb-c.h"
+#include "tests/support/cri_client.h"
+#include "tests/support/node.h"
+#include "tests/support/registry.h"
+#include "tests/support/request.h"
+#include "tests/support/workload.h"
+
+static const char *const busybox = "docker.io/library/busybox:test";
+
+struct fixture {
+    struct node node;
+    struct registry_server registry;
+    struct workload work;
+    char *census;
+    const char *handler; /* of the pods that pod_begin() runs */
+};
+
+static inline void check(struct error *error)
+{
+    if (error)
+        fail_msg("%s: %s", error_code_name(error->code), error->text);
+}
+
+/* The call must have failed with this code, and its text must have these words. */
+static inline void check_refused(struct error *error, enum error_code code, const char *words)
+{
+    if (!error)
+        fail_msg("no error, but %s (%s) was to come", error_code_name(code), words);
+    if (error->code != code || !strstr(error->text, words))
+        fail_msg("%s (%s) was to come, but: %s: %s", error_code_name(code), words, error_code_name(error->code),
+                 error->text);
+    error_free(error);
+}
+
+/* Runs the pod with the fixture's runtime; the caller gives the id to pod_end(). */
+static inline char *pod_begin(struct fixture *fixture, struct pod_request *pod)
+{
+    char *id = NULL;
+
+    pod->request.runtime_handler = (char *)(fixture->handler ? fixture->handler : "");
+    check(pod_request_send(pod, fixture->node.client, &id));
+    return id;
+}
+
+static inline char *pod_begin_plain(struct fixture *fixture, struct pod_request *pod, const char *name,
+                                    bool host_network)
+{
+    pod_request_init(pod, &fixture->node, name, host_network);
+    return pod_begin(fixture, pod);
+}
+
+/* Stops and removes the pod; nothing may be left. */
+static inline void pod_end(struct fixture *fixture, char *id)
+{
+    check(workload_pod_stop(&fixture->work, id));
+    check(workload_pod_remove(&fixture->work, id));
+    check(node_wait_census(&fixture->node, fixture->census));
+    free(id);
+}
+
+/* Creates and starts; the caller frees the id. */
+static inline char *container_begin(struct fixture *fixture, struct container_request *container)
+{
+    char *id = NULL;
+
+    check(container_request_send(container, fixture->node.client, &id));
+    check(workload_start(&fixture->work, id));
+    return id;
+}
+
+static inline void container_end(struct fixture *fixture, char *id)
+{
+    check(workload_remove(&fixture->work, id));
+    free(id);
+}
+
+/* What a shell's script prints in the container; it must end with this code. The caller frees it. */
+static inline char *script_output(struct fixture *fixture, const char *container, const char *script, int expected)
+{
+    const char *const command[] = {"/bin/sh", "-c", script, NULL};
+    char *output = NULL;
+    int code = -1;
+
+    check(workload_exec(&fixture->work, container, command, &code, &output));
+    if (code != expected)
+        fail_msg("\"%s\" ended with %d, not %d: %s", script, code, expected, output);
+    return output;
+}
+
+static inline void script_prints(struct fixture *fixture, const char *container, const char *script,
+                                 const char *expected)
+{
+    autofree char *output = script_output(fixture, container, script, 0);
+
+    if (strcmp(output, expected) != 0)
+        fail_msg("\"%s\" printed \"%s\", not \"%s\"", script, output, expected);
+}
+
+static inline void script_fails(struct fixture *fixture, const char *container, const char *script)
+{
+    const char *const command[] = {"/bin/sh", "-c", script, NULL};
+    autofree char *output = NULL;
+    int code = 0;
+
+    check(workload_exec(&fixture->work, container, command, &code, &output));
+    if (code == 0)
+        fail_msg("\"%s\" was to fail, but printed \"%s\"", script, output);
+}
+
+/* Registry, image, node; the namespaces are this process's own. */
+static inline int fixture_open(void **state)
+{
+    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
+    autofree char *id = NULL;
+
+    node_isolate();
+    *state = fixture;
+    check(registry_server_start(&fixture->registry));
+    check(registry_server_push(&fixture->registry, "library/busybox", "test", 0));
+    check(node_open(&fixture->node, fixture->registry.url, NULL));
+    fixture->work = (struct workload){.node = &fixture->node, .client = fixture->node.client};
+    check(node_wait_ready(&fixture->node));
+    check(workload_pull(&fixture->work, busybox, &id));
+    fixture->census = node_census(&fixture->node);
+    return 0;
+}
+
+static inline int fixture_close(void **state)
+{
+    struct fixture *fixture = *state;
+
+    node_close(&fixture->node);
+    registry_server_stop(&fixture->registry);
+    free(fixture->census);
+    free(fixture);
+    return 0;
+}
+
+static inline int with_crun(void **state)
+{
+    ((struct fixture *)*state)->handler = "crun";
+    return 0;
+}
+
+static inline int with_runc(void **state)
+{
+    ((struct fixture *)*state)->handler = "runc";
+    return 0;
+}
+
+/* A test under both OCI runtimes. */
+#define WITH_EACH_RUNTIME(test)                                                                                        \
+    {#test " (crun)", test, with_crun, NULL, NULL},                                                                    \
+    {                                                                                                                  \
+#test " (runc)", test, with_runc, NULL, NULL                                                                   \
+    }
