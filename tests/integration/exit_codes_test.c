@@ -1,5 +1,6 @@
 /* Every exit code is told once and truly, whoever is killed while containers end: shim, keeper or both, at each failpoint and at
- * random instants; and nothing is left. BULKHEAD_EXIT_ROUNDS makes the random part longer, BULKHEAD_SEED repeats it. */
+ * random instants; and nothing is left. BULKHEAD_EXIT_ROUNDS makes the random part longer, BULKHEAD_SEED repeats it,
+ * BULKHEAD_TEST_FILTER runs some. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -213,5 +214,6 @@ int main(void)
         cmocka_unit_test(kills_at_random_instants),
     };
 
+    cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     return cmocka_run_group_tests(tests, open_bench, close_bench);
 }
