@@ -1,7 +1,9 @@
 /* What a command in a container is run as, and what its end is told as. */
 #include "services/sandboxd/container_exec.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "common/clock.h"
@@ -70,16 +72,27 @@ static void ack_later(struct container *container, uint64_t step)
     sandboxd_thread(late_ack_run, ack);
 }
 
+/* By pread(2): a call that was sent again reads from the same open file. */
 static struct error *output_read(struct shim_reply *reply, size_t index, ProtobufCBinaryData *ret)
 {
-    char *data = NULL;
+    struct stat info;
+    size_t done = 0;
 
     if (index >= reply->fd_count)
         return NULL;
-    if (lseek(reply->fds[index], 0, SEEK_SET) < 0)
-        return error_new(ERROR_INTERNAL, "rewind an exec's output");
-    TRY(fd_read_all(reply->fds[index], SHIM_EXEC_OUTPUT_MAX, &data, &ret->len));
-    ret->data = (uint8_t *)data;
+    if (fstat(reply->fds[index], &info) < 0 || info.st_size > SHIM_EXEC_OUTPUT_MAX)
+        return error_new(ERROR_INTERNAL, "an exec's output cannot be read");
+    size_t size = (size_t)info.st_size;
+    autofree uint8_t *data = xmalloc(size + 1);
+    while (done < size) {
+        ssize_t count = pread(reply->fds[index], data + done, size - done, (off_t)done);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return error_errno(count < 0 ? errno : EIO, "read an exec's output");
+        done += (size_t)count;
+    }
+    *ret = (ProtobufCBinaryData){.len = size, .data = TAKE(data)};
     return NULL;
 }
 

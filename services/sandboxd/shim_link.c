@@ -1,6 +1,7 @@
 /* The connection to a shim: who makes it, what is said first, how its packets reach those who wait. */
 #include "services/sandboxd/shim_link.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -136,7 +137,19 @@ static void link_result_unclaimed(struct shim_client *client, const struct shim_
         shim_client_list(client);
 }
 
-/* Hands a result to its waiter. During the handshake one without a waiter is let be: its asker may be about to come again. */
+/* A reply of its own for one more waiter. A descriptor's offset is shared: readers use pread(2). */
+static struct shim_reply reply_copy(const struct shim_reply *reply)
+{
+    struct shim_reply copy = *reply;
+
+    copy.data = xmemdup(reply->data, reply->size ? reply->size : 1);
+    for (size_t i = 0; i < reply->fd_count; i++)
+        copy.fds[i] = fcntl(reply->fds[i], F_DUPFD_CLOEXEC, 0);
+    return copy;
+}
+
+/* Hands a result to all who wait for it: the shim tells it once, however many asked. During the handshake one without a waiter is
+ * let be: its asker may be about to come again. */
 static void link_result(struct shim_client *client, struct shim_reply *reply)
 {
     bool is_taken = false;
@@ -144,19 +157,17 @@ static void link_result(struct shim_client *client, struct shim_reply *reply)
 
     pthread_mutex_lock(&client->lock);
     client->is_stopped = client->is_stopped || is_quit; /* at once: its end is wanted, and needs no successor */
-    for (struct shim_step *step = client->steps; step && !is_taken; step = step->next) {
+    for (struct shim_step *step = client->steps; step; step = step->next) {
         if (step->id != reply->header.step || step->is_done)
             continue;
-        step->reply = *reply;
+        step->reply = reply_copy(reply);
         step->is_done = true;
         is_taken = true;
     }
     bool is_synced = client->is_synced;
     pthread_cond_broadcast(&client->changed);
     pthread_mutex_unlock(&client->lock);
-    if (is_taken)
-        memset(reply, 0, sizeof(*reply));
-    else if (is_synced)
+    if (!is_taken && is_synced)
         link_result_unclaimed(client, reply);
 }
 
