@@ -15,6 +15,7 @@
 #include "common/memory.h"
 #include "common/service_environment.h"
 #include "common/service_heartbeat.h"
+#include "common/service_lock.h"
 
 /* One daemon as it runs; it lives as long as the process. */
 struct running {
@@ -23,6 +24,7 @@ struct running {
     struct service_environment environment;
     struct service_context context;
     char *directory; /* STATE/NAME */
+    int lock_fd;     /* this generation's, never closed */
     uint32_t callers[16];
     struct ipc_server *server;
     sigset_t ending;
@@ -120,7 +122,8 @@ static struct error *prepare(struct running *running)
     context->fd_count = running->environment.count;
     callers_fill(running);
     TRY(directories_open(running));
-    TRY(page_open(running));
+    TRY(service_lock(running->config->state, running->service->name, context->generation, &running->lock_fd));
+    TRY(page_open(running)); /* counts strikes: once a generation */
     if (running->service->open)
         TRY(running->service->open(running->service->state, context));
     TRY_TO(service_confine(running->config, running->service->privileges), "drop rights");

@@ -43,7 +43,7 @@ struct service {
 };
 
 /* Parses flags, sets up logging, reads the environment (LISTEN_FDS, NOTIFY_SOCKET, BULKHEAD_GENERATION, BULKHEAD_LAST_DEATH; the page is the
- * fd named "page"), makes ROOT/NAME and STATE/NAME, runs open, drops rights, runs recover, serves ipc, says READY=1, then
+ * fd named "page"), makes ROOT/NAME and STATE/NAME, takes its generation's lock (service_lock.h), runs open, drops rights, runs recover, serves ipc, says READY=1, then
  * WATCHDOG=1 every second after a Ping that it sent to itself. Returns main()'s exit status. */
 int service_main(int argc, char **argv, const struct service *service);
 

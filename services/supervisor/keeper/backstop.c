@@ -108,9 +108,12 @@ static void keeper_adopt(struct backstop *backstop, pid_t pid)
     }
     backstop->last_answer_ns = clock_boottime_ns();
     log_info("a keeper lives", "pid=%d", pid);
+    if (backstop->is_stopping) /* the signal came before there was whom to tell */
+        syscall(SYS_pidfd_send_signal, backstop->keeper_pidfd, SIGTERM, NULL, 0);
 }
 
-/* Arguments of the keeper: all that it would otherwise have to parse a file for. `numbers` holds those that are made. */
+/* Arguments of the keeper: all that it would otherwise have to parse a file for. `numbers` holds those that are made.
+ */
 static void keeper_arguments(const struct backstop *backstop, char *program, char **arguments,
                              char numbers[3][NUMBER_SIZE])
 {
@@ -121,11 +124,16 @@ static void keeper_arguments(const struct backstop *backstop, char *program, cha
     snprintf(numbers[1], NUMBER_SIZE, "%d", (int)backstop->last_death);
     snprintf(numbers[2], NUMBER_SIZE, "%d", LISTENER_FD);
     const char *const options[][2] = {
-        {"--config", config->file},          {"--root", config->root},
-        {"--state", config->state},          {"--address", config->address},
-        {"--log-level", config->log_level},  {"--programs", config->programs},
-        {"--uid-first", numbers[0]},         {"--cni-conf-dir", config->cni_conf_dir},
-        {"--last-death", numbers[1]},        {"--seccomp-dir", config->seccomp_profiles_dir},
+        {"--config", config->file},
+        {"--root", config->root},
+        {"--state", config->state},
+        {"--address", config->address},
+        {"--log-level", config->log_level},
+        {"--programs", config->programs},
+        {"--uid-first", numbers[0]},
+        {"--cni-conf-dir", config->cni_conf_dir},
+        {"--last-death", numbers[1]},
+        {"--seccomp-dir", config->seccomp_profiles_dir},
         {"--certs-dir", config->registry_config_path},
         {"--listener-fd", backstop->listener >= 0 ? numbers[2] : NULL},
     };
@@ -191,12 +199,24 @@ static void keeper_ensure(struct backstop *backstop, int64_t now_ns)
         keeper_start(backstop, now_ns);
 }
 
+/* Has it ended the tree as it was told? One that was only adopted leaves no status to us, but says so in its identity.
+ */
+static bool keeper_is_done(const struct backstop *backstop, bool is_known, int wait_status)
+{
+    struct identity identity = {0};
+
+    if (!backstop->is_stopping || is_known)
+        return backstop->is_stopping && wait_status == 0;
+    autoptr(error) unread = identity_load(backstop->directory, "self", &identity);
+    return !unread && identity.is_ended && identity.process.pid == backstop->keeper.pid &&
+           identity.process.start_ticks == backstop->keeper.start_ticks;
+}
+
 static void keeper_ended(struct backstop *backstop, bool is_known, int wait_status)
 {
     backstop->last_death = backstop->is_hang ? DEATH_HANG : death_reason_of(is_known, wait_status);
     log_info("ended", "program=keeper pid=%d known=%d status=%d", backstop->keeper.pid, is_known, wait_status);
-    if (backstop->is_stopping && is_known && wait_status == 0)
-        backstop->is_finished = true;
+    backstop->is_finished = keeper_is_done(backstop, is_known, wait_status);
     close(TAKE_FD(backstop->keeper_pidfd));
     if (backstop->socket >= 0)
         close(TAKE_FD(backstop->socket));
