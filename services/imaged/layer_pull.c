@@ -163,6 +163,18 @@ static void pause_before(unsigned attempt)
     nanosleep(&time, NULL);
 }
 
+/* What ends the fetching for good. The registry has nothing behind a byte that the manifest promises: it or the manifest is damaged. */
+static struct error *blob_fetch_end(const struct layer_work *work, struct error *failure)
+{
+    if (failure->code == ERROR_ABORTED)
+        failure->code = ERROR_UNAVAILABLE;
+    if (failure->code != ERROR_OUT_OF_RANGE)
+        return failure;
+    failure->code = ERROR_DATA_LOSS;
+    return error_wrap(failure, "blob %s is shorter than the %llu bytes of its manifest", work->blob->digest,
+                      (unsigned long long)work->blob->size);
+}
+
 /* As often as bytes arrive; without any, ATTEMPTS times. */
 static struct error *blob_fetch(struct layer_work *work)
 {
@@ -172,11 +184,8 @@ static struct error *blob_fetch(struct layer_work *work)
         if (!failure)
             return NULL;
         idle = work->have > before ? 0 : idle + 1;
-        if (!fetcher_error_is_passing(failure) || idle >= ATTEMPTS) {
-            if (failure->code == ERROR_ABORTED)
-                failure->code = ERROR_UNAVAILABLE;
-            return failure;
-        }
+        if (!fetcher_error_is_passing(failure) || idle >= ATTEMPTS)
+            return blob_fetch_end(work, failure);
         log_warn("blob is fetched further", "blob=%s have=%llu error=%s", work->blob->digest, (unsigned long long)work->have,
                  log_quote(failure->text));
         error_free(failure);

@@ -76,6 +76,23 @@ static struct error *server_run(struct registry_server *server)
     return server->pid < 0 ? error_errno(errno, "fork") : ready_wait(server);
 }
 
+/* Its storage and address stay, whatever else it asks for. */
+static struct error *config_write(struct registry_server *server, const char *tls, const char *auth)
+{
+    autofree char *path = xasprintf("%s/config.yml", server->directory);
+    autofree char *url = server->url;
+    FILE *file = fopen(path, "we");
+
+    if (!file)
+        return error_errno(errno, "write %s", path);
+    fprintf(file, "version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %s/data}}\n", server->directory);
+    fprintf(file, "http: {addr: 127.0.0.1:%u%s%s}\n", server->port, tls ? ", tls: " : "", tls ? tls : "");
+    if (auth)
+        fprintf(file, "auth: %s\n", auth);
+    server->url = xasprintf("%s://127.0.0.1:%u", tls ? "https" : "http", server->port);
+    return fclose(file) == 0 ? NULL : error_errno(errno, "write %s", path);
+}
+
 struct error *registry_server_start(struct registry_server *server)
 {
     char directory[] = "/tmp/bh-registry-XXXXXX";
@@ -85,10 +102,7 @@ struct error *registry_server_start(struct registry_server *server)
         return error_errno(errno, "make a directory");
     server->directory = xstrdup(directory);
     TRY(port_find(&server->port));
-    server->url = xasprintf("http://127.0.0.1:%u", server->port);
-    autofree char *script = xasprintf("printf 'version: 0.1\\nlog: {level: warn}\\nstorage: {filesystem: {rootdirectory: %s/data}}\\n"
-                                      "http: {addr: 127.0.0.1:%u}\\n' > %s/config.yml", directory, server->port, directory);
-    TRY(shell(script));
+    TRY(config_write(server, NULL, NULL));
     return server_run(server);
 }
 
@@ -116,6 +130,34 @@ struct error *registry_server_restart(struct registry_server *server)
 {
     server_end(server);
     return server_run(server);
+}
+
+struct error *registry_server_reconfigure(struct registry_server *server, const char *tls, const char *auth)
+{
+    server_end(server);
+    TRY(config_write(server, tls, auth));
+    return server_run(server);
+}
+
+struct error *registry_server_script(const struct registry_server *server, const char *script)
+{
+    autofree char *whole = xasprintf("cd %s; R=127.0.0.1:%u\n%s", server->directory, server->port, script);
+
+    return shell(whole);
+}
+
+size_t registry_server_requests(const struct registry_server *server, const char *text)
+{
+    autofree char *path = xasprintf("%s/log", server->directory);
+    char line[4096];
+    size_t count = 0;
+    FILE *log = fopen(path, "re");
+
+    while (log && fgets(line, sizeof(line), log))
+        count += strstr(line, "\"bulkhead/") && strstr(line, text);
+    if (log)
+        fclose(log);
+    return count;
 }
 
 static const char push_script[] =

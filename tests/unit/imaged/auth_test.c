@@ -47,7 +47,8 @@ static void each_form_of_proof_is_passed_on(void **state)
     builds("a.org/b", (struct pull_auth){.username = "u", .password = "p"}, "b u p - -");
     builds("a.org/b", (struct pull_auth){.identity_token = "i"}, "b - - i -");
     builds("a.org/b", (struct pull_auth){.registry_token = "r"}, "b - - - r");
-    builds("busybox", (struct pull_auth){.username = "", .password = "", .auth = "", .server_address = ""}, "library/busybox - - - -");
+    builds("busybox", (struct pull_auth){.username = "", .password = "", .auth = "", .server_address = ""},
+           "library/busybox - - - -");
 }
 
 static void auth_is_base64_of_user_and_password(void **state)
@@ -56,7 +57,8 @@ static void auth_is_base64_of_user_and_password(void **state)
     builds("a.org/b", (struct pull_auth){.auth = "dXNlcjpwYXNz"}, "b user pass - -");
     builds("a.org/b", (struct pull_auth){.auth = "dXNlcjpwOnNz"}, "b user p:ss - -");
     builds("a.org/b", (struct pull_auth){.auth = "dTo="}, "b u - - -");
-    builds("a.org/b", (struct pull_auth){.auth = "dXNlcjpwYXNz", .username = "other", .password = "x"}, "b other x - -");
+    builds("a.org/b", (struct pull_auth){.auth = "dXNlcjpwYXNz", .username = "other", .password = "x"},
+           "b other x - -");
 }
 
 static void auth_that_is_something_else_is_refused(void **state)
@@ -80,8 +82,10 @@ static void proof_goes_only_to_the_registry_it_is_for(void **state)
     builds("c.org/b", elsewhere, "b u p - -");
     builds("c.org:5000/b", elsewhere, "b - - - -");
     builds("a.org/b", (struct pull_auth){.username = "u", .password = "p", .server_address = "a.org"}, "b u p - -");
-    builds("a.org/b", (struct pull_auth){.username = "u", .password = "p", .server_address = "https://a.org/v2/x"}, "b u p - -");
-    builds("a.org/b", (struct pull_auth){.username = "u", .password = "p", .server_address = "a.org.evil"}, "b - - - -");
+    builds("a.org/b", (struct pull_auth){.username = "u", .password = "p", .server_address = "https://a.org/v2/x"},
+           "b u p - -");
+    builds("a.org/b", (struct pull_auth){.username = "u", .password = "p", .server_address = "a.org.evil"},
+           "b - - - -");
 }
 
 static void docker_hub_has_three_names(void **state)
@@ -102,7 +106,8 @@ static void proof_has_a_limit(void **state)
 
     (void)state;
     memset(large, 'A', FETCH_FIELDS_MAX);
-    refused(build("a.org/b", &(struct pull_auth){.registry_token = large}, &job, &size), ERROR_INVALID_ARGUMENT, "larger than");
+    refused(build("a.org/b", &(struct pull_auth){.registry_token = large}, &job, &size), ERROR_INVALID_ARGUMENT,
+            "larger than");
     refused(build("a.org/b", &(struct pull_auth){.auth = large}, &job, &size), ERROR_INVALID_ARGUMENT, "base64");
     assert_null(job);
 }

@@ -1,13 +1,16 @@
 /* What imaged's unit tests begin with: cmocka, and how they look at errors. */
 #pragma once
 
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
-
+#include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
+
+#include <cmocka.h>
 
 #include "common/error.h"
 
@@ -23,6 +26,7 @@ static inline void refused(struct error *failure, enum error_code code, const ch
     if (!failure)
         fail_msg("it was not refused; %s was to come: %s", error_code_name(code), word);
     if (failure->code != code || !strstr(failure->text, word))
-        fail_msg("%s was to come with \"%s\": %s: %s", error_code_name(code), word, error_code_name(failure->code), failure->text);
+        fail_msg("%s was to come with \"%s\": %s: %s", error_code_name(code), word, error_code_name(failure->code),
+                 failure->text);
     error_free(failure);
 }

@@ -52,7 +52,8 @@ static void only_sha256_in_lower_case_is_valid(void **state)
     assert_false(digest_is_valid("sha512:1111111111111111111111111111111111111111111111111111111111111111"));
 }
 
-/* ChainID(L0) = DiffID(L0), ChainID(L0|...|Ln) = SHA256(ChainID(L0|...|Ln-1) + " " + DiffID(Ln)); the figures are sha256sum's. */
+/* ChainID(L0) = DiffID(L0), ChainID(L0|...|Ln) = SHA256(ChainID(L0|...|Ln-1) + " " + DiffID(Ln)); the figures are
+ * sha256sum's. */
 static void chain_ids_are_as_ocis_formula_has_them(void **state)
 {
     char first[DIGEST_TEXT_SIZE], second[DIGEST_TEXT_SIZE], third[DIGEST_TEXT_SIZE];

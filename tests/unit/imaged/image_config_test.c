@@ -18,10 +18,11 @@ static struct image_config *config_of(const char *text)
 
 static void every_setting_is_read(void **state)
 {
-    autoptr(image_config) config = config_of(
-        "{\"os\": \"linux\", \"architecture\": \"amd64\", " ROOTFS ", \"config\": {\"Entrypoint\": [\"/init\", \"-x\"], \"Cmd\": [\"sh\"], "
-        "\"Env\": [\"A=1\", \"B=\"], \"Volumes\": {\"/data\": {}, \"/logs\": {}}, \"WorkingDir\": \"/srv\", \"User\": \"7:8\", "
-        "\"StopSignal\": \"SIGINT\"}, \"history\": []}");
+    autoptr(image_config) config = config_of("{\"os\": \"linux\", \"architecture\": \"amd64\", " ROOTFS
+                                             ", \"config\": {\"Entrypoint\": [\"/init\", \"-x\"], \"Cmd\": [\"sh\"], "
+                                             "\"Env\": [\"A=1\", \"B=\"], \"Volumes\": {\"/data\": {}, \"/logs\": {}}, "
+                                             "\"WorkingDir\": \"/srv\", \"User\": \"7:8\", "
+                                             "\"StopSignal\": \"SIGINT\"}, \"history\": []}");
 
     (void)state;
     assert_string_equal(config->os, "linux");
@@ -70,7 +71,8 @@ static void what_is_no_configuration_is_refused(void **state)
         {"{\"rootfs\": {\"type\": \"squashfs\"}}", "type layers"},
         {"{\"rootfs\": {\"type\": \"layers\", \"diff_ids\": \"" ONE "\"}}", "\"diff_ids\" is no list"},
         {"{\"rootfs\": {\"type\": \"layers\", \"diff_ids\": [\"" ONE "\", \"sha256:1\"]}}", "diff id 2 is no digest"},
-        {"{\"rootfs\": {\"type\": \"layers\", \"diff_ids\": [\"sha256:../../../../../../../../../../../../../../../../../../../../../\"]}}",
+        {"{\"rootfs\": {\"type\": \"layers\", \"diff_ids\": "
+         "[\"sha256:../../../../../../../../../../../../../../../../../../../../../\"]}}",
          "diff id 1 is no digest"},
         {"{" ROOTFS ", \"config\": {\"Cmd\": \"sh\"}}", "\"Cmd\" is no list"},
         {"{" ROOTFS ", \"config\": {\"Env\": [1]}}", "\"Env\" has something that is no text"},
@@ -79,7 +81,8 @@ static void what_is_no_configuration_is_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct image_config *config = NULL;
-        refused(image_config_parse(wrong[i].text, strlen(wrong[i].text), &config), ERROR_INVALID_ARGUMENT, wrong[i].word);
+        refused(image_config_parse(wrong[i].text, strlen(wrong[i].text), &config), ERROR_INVALID_ARGUMENT,
+                wrong[i].word);
         assert_null(config);
     }
 }

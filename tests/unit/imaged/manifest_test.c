@@ -19,11 +19,12 @@
 #define OCI_LAYER(end, digest)                                                                                         \
     "{\"mediaType\": \"application/vnd.oci.image.layer.v1.tar" end "\", \"digest\": \"" digest "\", \"size\": 7}"
 
-static const struct platform amd64 = {"linux", "amd64", ""}, arm64 = {"linux", "arm64", "v8"}, arm7 = {"linux", "arm", "v7"};
+static const struct platform amd64 = {"linux", "amd64", ""}, arm64 = {"linux", "arm64", "v8"},
+                             arm7 = {"linux", "arm", "v7"};
 
 /* The caller frees whichever is set. */
-static struct error *parse(const char *text, const char *type, const struct platform *platform, struct manifest **manifest,
-                           char **chosen)
+static struct error *parse(const char *text, const char *type, const struct platform *platform,
+                           struct manifest **manifest, char **chosen)
 {
     *manifest = NULL;
     *chosen = NULL;
@@ -50,7 +51,8 @@ static void chooses(const char *text, const char *type, const struct platform *p
     assert_string_equal(chosen, digest);
 }
 
-/* An index with one entry of each platform, as "os/architecture[/variant]", whose digests are 1111..., 2222... in order. */
+/* An index with one entry of each platform, as "os/architecture[/variant]", whose digests are 1111..., 2222... in
+ * order. */
 static char *index_of(const char *const *platforms)
 {
     char *text = xstrdup("{\"schemaVersion\": 2, \"mediaType\": \"" OCI_INDEX "\", \"manifests\": [");
@@ -100,8 +102,10 @@ static void a_manifest_of_docker_is_read(void **state)
 
     (void)state;
     fine(parse("{\"schemaVersion\": 2, \"mediaType\": \"" DOCKER_MANIFEST "\", \"config\": {\"mediaType\": "
-               "\"application/vnd.docker.container.image.v1+json\", \"digest\": \"" ONE "\", \"size\": 5}, \"layers\": ["
-               "{\"mediaType\": \"application/vnd.docker.image.rootfs.diff.tar.gzip\", \"digest\": \"" TWO "\", \"size\": 9}]}",
+               "\"application/vnd.docker.container.image.v1+json\", \"digest\": \"" ONE
+               "\", \"size\": 5}, \"layers\": ["
+               "{\"mediaType\": \"application/vnd.docker.image.rootfs.diff.tar.gzip\", \"digest\": \"" TWO
+               "\", \"size\": 9}]}",
                DOCKER_MANIFEST, &amd64, &manifest, &chosen));
     assert_int_equal(manifest->layer_count, 1);
     assert_int_equal(manifest->layers[0].size, 9);
@@ -113,7 +117,8 @@ static void an_image_without_layers_is_read(void **state)
     char *chosen;
 
     (void)state;
-    fine(parse("{\"schemaVersion\": 2, \"config\": " OCI_CONFIG ", \"layers\": []}", OCI_MANIFEST, &amd64, &manifest, &chosen));
+    fine(parse("{\"schemaVersion\": 2, \"config\": " OCI_CONFIG ", \"layers\": []}", OCI_MANIFEST, &amd64, &manifest,
+               &chosen));
     assert_int_equal(manifest->layer_count, 0);
 }
 
@@ -186,8 +191,8 @@ static void a_single_entry_that_names_no_platform_is_taken(void **state)
 {
     (void)state;
     chooses("{\"schemaVersion\": 2, \"manifests\": [{\"digest\": \"" TWO "\", \"size\": 1}]}", OCI_INDEX, &amd64, TWO);
-    text_refused("{\"schemaVersion\": 2, \"manifests\": [{\"digest\": \"" TWO "\"}, {\"digest\": \"" ONE "\"}]}", OCI_INDEX,
-                 ERROR_NOT_FOUND, "no image for");
+    text_refused("{\"schemaVersion\": 2, \"manifests\": [{\"digest\": \"" TWO "\"}, {\"digest\": \"" ONE "\"}]}",
+                 OCI_INDEX, ERROR_NOT_FOUND, "no image for");
 }
 
 /* skopeo and umoci write OCI documents without mediaType; the registry's Content-Type says it then. */
@@ -208,14 +213,15 @@ static void what_is_no_manifest_is_refused(void **state)
     text_refused("<html>no</html>", "text/html", ERROR_INVALID_ARGUMENT, "no JSON object");
     text_refused("[]", OCI_MANIFEST, ERROR_INVALID_ARGUMENT, "no JSON object");
     text_refused("{\"schemaVersion\": 2", OCI_MANIFEST, ERROR_INVALID_ARGUMENT, "no JSON object");
-    text_refused("{\"schemaVersion\": 2, \"layers\": [], \"layers\": []}", OCI_MANIFEST, ERROR_INVALID_ARGUMENT, "duplicate");
+    text_refused("{\"schemaVersion\": 2, \"layers\": [], \"layers\": []}", OCI_MANIFEST, ERROR_INVALID_ARGUMENT,
+                 "duplicate");
     text_refused("{\"schemaVersion\": 2}", OCI_MANIFEST, ERROR_INVALID_ARGUMENT, "artifact");
     text_refused("{\"schemaVersion\": 2}", OCI_INDEX, ERROR_INVALID_ARGUMENT, "no proper list");
     text_refused("{\"schemaVersion\": 2, \"manifests\": {}}", OCI_INDEX, ERROR_INVALID_ARGUMENT, "no proper list");
     text_refused("{\"schemaVersion\": 2, \"manifests\": []}", OCI_INDEX, ERROR_NOT_FOUND, "no image for");
     text_refused("{\"schemaVersion\": 2, \"manifests\": [7]}", OCI_INDEX, ERROR_INVALID_ARGUMENT, "digest");
-    text_refused("{\"schemaVersion\": 2, \"manifests\": [{\"digest\": \"sha256:1\"}]}", OCI_INDEX, ERROR_INVALID_ARGUMENT,
-                 "digest");
+    text_refused("{\"schemaVersion\": 2, \"manifests\": [{\"digest\": \"sha256:1\"}]}", OCI_INDEX,
+                 ERROR_INVALID_ARGUMENT, "digest");
 }
 
 static void a_document_that_is_both_is_refused(void **state)
@@ -236,17 +242,18 @@ static void the_first_schema_is_refused_by_name(void **state)
 static void an_artifact_is_no_image(void **state)
 {
     (void)state;
-    text_refused("{\"schemaVersion\": 2, \"config\": {\"mediaType\": \"application/vnd.cncf.helm.config.v1+json\", \"digest\": \"" ONE
-                 "\", \"size\": 2}, \"layers\": []}",
+    text_refused("{\"schemaVersion\": 2, \"config\": {\"mediaType\": \"application/vnd.cncf.helm.config.v1+json\", "
+                 "\"digest\": \"" ONE "\", \"size\": 2}, \"layers\": []}",
                  OCI_MANIFEST, ERROR_INVALID_ARGUMENT, "helm");
 }
 
 static void a_layer_of_unknown_type_is_refused_by_name(void **state)
 {
     (void)state;
-    text_refused("{\"schemaVersion\": 2, \"config\": " OCI_CONFIG ", \"layers\": [" OCI_LAYER("", TWO)
-                 ", " OCI_LAYER("+encrypted", TWO) "]}",
-                 OCI_MANIFEST, ERROR_UNIMPLEMENTED, "layer 2 is of type \"application/vnd.oci.image.layer.v1.tar+encrypted\"");
+    text_refused("{\"schemaVersion\": 2, \"config\": " OCI_CONFIG
+                 ", \"layers\": [" OCI_LAYER("", TWO) ", " OCI_LAYER("+encrypted", TWO) "]}",
+                 OCI_MANIFEST, ERROR_UNIMPLEMENTED,
+                 "layer 2 is of type \"application/vnd.oci.image.layer.v1.tar+encrypted\"");
 }
 
 static void a_bad_descriptor_is_named(void **state)
@@ -265,8 +272,10 @@ static void a_bad_descriptor_is_named(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        autofree char *text = xasprintf("{\"schemaVersion\": 2, \"config\": " OCI_CONFIG ", \"layers\": [{\"mediaType\": "
-                                        "\"application/vnd.oci.image.layer.v1.tar\", %s}]}", wrong[i].layer);
+        autofree char *text =
+            xasprintf("{\"schemaVersion\": 2, \"config\": " OCI_CONFIG ", \"layers\": [{\"mediaType\": "
+                      "\"application/vnd.oci.image.layer.v1.tar\", %s}]}",
+                      wrong[i].layer);
         text_refused(text, OCI_MANIFEST, ERROR_INVALID_ARGUMENT, wrong[i].word);
     }
 }

@@ -43,7 +43,8 @@ static void store_leave(struct fixture *fixture)
     text_list_fini(&store->claims);
     free(store->directory);
     for (size_t i = 0; i < 5; i++)
-        close((const int[]){store->images_fd, store->layers_fd, store->records_fd, store->leases_fd, store->blobs_fd}[i]);
+        close(
+            (const int[]){store->images_fd, store->layers_fd, store->records_fd, store->leases_fd, store->blobs_fd}[i]);
     free(store);
 }
 
@@ -298,7 +299,8 @@ static void an_image_whose_layer_is_lost_is_no_image(void **state)
 static void a_layer_without_its_record_is_put_aside(void **state)
 {
     struct fixture *fixture = *state;
-    autofree char *record = xasprintf("layer-records/%s", digest_hex(LOW)), *gone = xasprintf("layers/%s.gone", digest_hex(LOW));
+    autofree char *record = xasprintf("layer-records/%s", digest_hex(LOW)),
+                  *gone = xasprintf("layers/%s.gone", digest_hex(LOW));
 
     layer_make(fixture, LOW, 1);
     store_leave(fixture);

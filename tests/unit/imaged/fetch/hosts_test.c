@@ -71,7 +71,8 @@ static void mirrors_are_asked_in_the_files_order_and_the_server_last(void **stat
 static void a_file_without_server_means_the_registry_itself(void **state)
 {
     (void)state;
-    asks("quay.io", "{\"host\": {\"http://m\": {}}}", 1, "https://quay.io/v2", HOSTS_CAN_PULL | HOSTS_CAN_RESOLVE, true);
+    asks("quay.io", "{\"host\": {\"http://m\": {}}}", 1, "https://quay.io/v2", HOSTS_CAN_PULL | HOSTS_CAN_RESOLVE,
+         true);
     asks("quay.io", "{}", 0, "https://quay.io/v2", HOSTS_CAN_PULL | HOSTS_CAN_RESOLVE, true);
 }
 
@@ -86,7 +87,8 @@ static void a_path_is_overridden_where_asked(void **state)
 
 static void verification_is_left_out_only_where_asked(void **state)
 {
-    autoptr(registry_hosts) hosts = hosts_of("a.org", "{\"host\": {\"https://m\": {\"skip_verify\": true}, \"https://n\": {}}}");
+    autoptr(registry_hosts) hosts =
+        hosts_of("a.org", "{\"host\": {\"https://m\": {\"skip_verify\": true}, \"https://n\": {}}}");
 
     (void)state;
     assert_true(hosts->list[0].skip_verify);
@@ -124,7 +126,8 @@ static void what_is_wrong_is_named(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct registry_hosts *hosts = NULL;
-        refused(registry_hosts_parse("a.org", wrong[i].text, "/nonexistent", &hosts), ERROR_INVALID_ARGUMENT, wrong[i].word);
+        refused(registry_hosts_parse("a.org", wrong[i].text, "/nonexistent", &hosts), ERROR_INVALID_ARGUMENT,
+                wrong[i].word);
         assert_null(hosts);
     }
 }
@@ -134,7 +137,8 @@ static void a_certificate_that_is_not_there_is_named(void **state)
     struct registry_hosts *hosts = NULL;
 
     (void)state;
-    refused(registry_hosts_parse("a.org", "{\"ca\": \"none.pem\"}", "/nonexistent", &hosts), ERROR_NOT_FOUND, "/nonexistent/none.pem");
+    refused(registry_hosts_parse("a.org", "{\"ca\": \"none.pem\"}", "/nonexistent", &hosts), ERROR_NOT_FOUND,
+            "/nonexistent/none.pem");
 }
 
 static void file_write(const char *directory, const char *name, const char *text)
@@ -198,8 +202,10 @@ static void certificates_are_read_beside_the_file(void **state)
     const char *directory = *state;
     autoptr(registry_hosts) hosts = NULL;
     autofree char *elsewhere = xasprintf("%s/elsewhere.pem", directory);
-    autofree char *text = xasprintf("{\"server\": \"https://s\", \"ca\": \"ca.pem\", \"client\": [\"cert.pem\", \"key.pem\"], \"host\": "
-                                    "{\"https://m\": {\"ca\": \"%s\", \"client\": \"both.pem\"}}}", elsewhere);
+    autofree char *text =
+        xasprintf("{\"server\": \"https://s\", \"ca\": \"ca.pem\", \"client\": [\"cert.pem\", \"key.pem\"], \"host\": "
+                  "{\"https://m\": {\"ca\": \"%s\", \"client\": \"both.pem\"}}}",
+                  elsewhere);
 
     subdirectory_make(directory, "a.org");
     file_write(directory, "elsewhere.pem", "another ca");
