@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/failpoint.h"
+#include "common/log.h"
 #include "common/memory.h"
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/handlers.h"
@@ -25,23 +26,29 @@ static void start_answer(struct shim *shim, struct step *step, const struct cont
     step_finish(shim, step, NULL);
 }
 
-/* By id: a container that ended at once has been reaped, and stays EXITED. */
+/* By id: a container that ended at once has been reaped, and stays EXITED. The FIFO tells whether it was started; a runtime that
+ * failed or was killed after that has done its work. */
 static struct error *start_note(struct shim *shim, struct container *container, struct error *failure)
 {
     autofree char *fifo = container_fifo_path(shim, container);
-
-    if (container->record.state != SHIM_CONTAINER_STARTING)
-        return failure;
     bool has_started = access(fifo, F_OK) < 0;
-    if (has_started)
-        container->record.started_ns = clock_realtime_ns();
-    FAILPOINT("shim.start.before_running");
-    struct error *unsaved = container_move(shim, container, has_started ? SHIM_CONTAINER_RUNNING : SHIM_CONTAINER_CREATED);
-    FAILPOINT("shim.start.after_running");
+    struct error *unsaved = NULL;
+
+    if (container->record.state == SHIM_CONTAINER_STARTING) {
+        if (has_started)
+            container->record.started_ns = clock_realtime_ns();
+        FAILPOINT("shim.start.before_running");
+        unsaved = container_move(shim, container, has_started ? SHIM_CONTAINER_RUNNING : SHIM_CONTAINER_CREATED);
+        FAILPOINT("shim.start.after_running");
+    }
     if (!failure)
         return unsaved;
     error_free(unsaved);
-    return failure;
+    if (!has_started)
+        return failure;
+    log_warn("the container was started all the same", "container=%s error=%s", container->id, log_quote(failure->text));
+    error_free(failure);
+    return NULL;
 }
 
 static void start_ran(struct shim *shim, struct job *job)
