@@ -356,11 +356,12 @@ static void processes_end(struct node *node)
             kill(pids[count - 1], SIGKILL);
 }
 
-/* Kills what is left in the node's cgroups and removes them, and unmounts what is left below its directory. */
+/* Kills what is left in the node's cgroups and removes them, and unmounts what is left below its directory. In the hidden version 2 tree
+ * a runtime's files name pids of long ago. */
 static void remains_end(const struct node *node)
 {
     autofree char *command = xasprintf(
-        "for d in $(find /sys/fs/cgroup -depth -type d -path '*%s*' 2>/dev/null); do"
+        "for d in $(find /sys/fs/cgroup -path '*/unified' -prune -o -type d -path '*%s*' -print 2>/dev/null | sort -r); do"
         " for p in $(cat $d/cgroup.procs 2>/dev/null); do kill -9 $p; done; done; sleep 0.1;"
         " find /sys/fs/cgroup -depth -type d -path '*%s*' -exec rmdir {} + 2>/dev/null;"
         " for m in $(grep -F ' %s/' /proc/self/mountinfo | cut -d' ' -f5 | sort -r); do umount -l $m; done; rm -rf %s",
