@@ -8,6 +8,7 @@
 #include "proto/bulkhead.pb-c.h"
 #include "proto/cri.pb-c.h"
 #include "services/imaged/imaged.h"
+#include "services/imaged/reference.h"
 
 /* `type` is a message's C prefix in lower case: declares NAME, unpacked from the call's payload and freed with the scope. */
 #define REQUEST(Type, type, name)                                                                                      \
@@ -114,16 +115,48 @@ static void images_pack(struct store *store, struct image **images, size_t count
         free(described[i].username);
 }
 
+static bool list_has_name(const struct text_list *list, const char *name, char separator)
+{
+    size_t size = strlen(name);
+
+    for (size_t i = 0; i < list->count; i++)
+        if (strncmp(list->list[i], name, size) == 0 && list->list[i][size] == separator)
+            return true;
+    return false;
+}
+
+/* All images of a repository, as `crictl images REPOSITORY` asks for them. */
+static size_t images_of_name(const struct store *store, const char *filter, struct image **ret)
+{
+    autoptr(reference) reference = NULL;
+    autoptr(error) is_id = reference_parse(filter, &reference);
+    size_t count = 0;
+
+    if (is_id)
+        return 0;
+    autofree char *name = reference_name(reference);
+    for (size_t i = 0; i < store->image_count; i++)
+        if (list_has_name(&store->images[i]->tags, name, ':') || list_has_name(&store->images[i]->digests, name, '@'))
+            ret[count++] = store->images[i];
+    return count;
+}
+
 static struct error *images_list(struct store *store, const char *filter, struct ipc_reply *reply)
 {
-    struct image *image = NULL;
+    autofree struct image **images = xcalloc(store->image_count + 1, sizeof(*images));
+    size_t count = 0;
 
     if (!filter) {
         images_pack(store, store->images, store->image_count, reply);
         return NULL;
     }
-    TRY(store_find(store, filter, &image));
-    images_pack(store, &image, image ? 1 : 0, reply);
+    if (reference_is_name(filter))
+        count = images_of_name(store, filter, images);
+    if (count == 0) {
+        TRY(store_find(store, filter, &images[0]));
+        count = images[0] ? 1 : 0;
+    }
+    images_pack(store, images, count, reply);
     return NULL;
 }
 

@@ -212,3 +212,10 @@ bool reference_is_id(const char *text)
 
     return length >= 1 && length <= 64 && strspn(text + skip, "0123456789abcdef") == length;
 }
+
+bool reference_is_name(const char *text)
+{
+    const char *slash = strrchr(text, '/');
+
+    return !strchr(text, '@') && !strchr(slash ? slash : text, ':');
+}

@@ -28,3 +28,6 @@ char *reference_format(const struct reference *reference);
 
 /* Could the text be an image's id, whole or cut short: hex digits, perhaps behind "sha256:"? */
 bool reference_is_id(const char *text);
+
+/* Is it a name alone, with neither tag nor digest? (A port is neither.) */
+bool reference_is_name(const char *text);

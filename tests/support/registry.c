@@ -139,9 +139,16 @@ struct error *registry_server_reconfigure(struct registry_server *server, const 
     return server_run(server);
 }
 
+/* As OCI names this machine's. */
+#if defined(__aarch64__)
+static const char architecture[] = "arm64";
+#else
+static const char architecture[] = "amd64";
+#endif
+
 struct error *registry_server_script(const struct registry_server *server, const char *script)
 {
-    autofree char *whole = xasprintf("cd %s; R=127.0.0.1:%u\n%s", server->directory, server->port, script);
+    autofree char *whole = xasprintf("cd %s; R=127.0.0.1:%u; A=%s\n%s", server->directory, server->port, architecture, script);
 
     return shell(whole);
 }
@@ -175,11 +182,6 @@ static const char push_script[] =
 
 struct error *registry_server_push(struct registry_server *server, const char *repository, const char *tag, size_t filler_bytes)
 {
-#if defined(__aarch64__)
-    const char *architecture = "arm64";
-#else
-    const char *architecture = "amd64";
-#endif
     autofree char *script = xasprintf(push_script, server->directory, filler_bytes, filler_bytes, architecture, server->port,
                                       repository, tag);
 

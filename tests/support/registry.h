@@ -27,7 +27,7 @@ struct error *registry_server_restart(struct registry_server *server) __attribut
 struct error *registry_server_reconfigure(struct registry_server *server, const char *tls, const char *auth)
     __attribute__((warn_unused_result));
 
-/* Runs a shell script in its directory, with $R as its HOST:PORT; a command that fails ends it. */
+/* Runs a shell script in its directory, with $R as its HOST:PORT and $A as this architecture; a command that fails ends it. */
 struct error *registry_server_script(const struct registry_server *server, const char *script) __attribute__((warn_unused_result));
 
 /* How many lines of its access log are bulkhead's and have the text. A line is written when the answer has been sent. */
