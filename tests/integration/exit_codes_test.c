@@ -99,6 +99,23 @@ static void kill_at_each_failpoint(struct bench *bench, const char *pod_id)
     bench_pod_close(&pod);
 }
 
+/* The start's end is looked at; the container ends before the shim looks for orphans. */
+static void an_end_between_two_looks_is_no_orphans(void **state)
+{
+    static const struct ending ending = {"sleep 0.2; exit 42", 42 << 8};
+    struct bench_pod pod;
+
+    bench_pod_open(*state, &pod, "looks");
+    assert_int_equal(bench_setup(&pod, false), 0);
+    assert_int_equal(bench_create(&pod, "one", "/usr/bin/crun", ending.script, "", false), 0);
+    assert_int_equal(bench_start(&pod, "none"), ERROR_NOT_FOUND); /* so the create's end has been looked at */
+    bench_failpoint(*state, "shim.children.looked", "sleep 1000");
+    assert_int_equal(bench_start(&pod, "one"), 0);
+    check_one(&pod, "one", &ending, "between two looks");
+    assert_true(bench_failpoint_was_hit(*state, "shim.children.looked"));
+    bench_pod_close(&pod);
+}
+
 static void each_failpoint_of_the_shim(void **state)
 {
     kill_at_each_failpoint(*state, "points");
@@ -208,6 +225,7 @@ static int close_bench(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_end_between_two_looks_is_no_orphans),
         cmocka_unit_test(each_failpoint_of_the_shim),
         cmocka_unit_test(each_failpoint_on_a_kernel_without_exit_info),
         cmocka_unit_test(set_up_and_tear_down_at_each_failpoint),

@@ -42,14 +42,29 @@ static struct job *dead_job(const struct shim *shim)
     return job;
 }
 
+static bool is_own_child(const struct container *container)
+{
+    return container_lives(container) && !container->is_adopted;
+}
+
 static struct container *dead_container(const struct shim *shim)
 {
     struct container *container = shim->containers;
 
-    while (container && !(container_lives(container) && !container->is_adopted &&
-                          is_zombie(container->record.process.pid)))
+    while (container && !(is_own_child(container) && is_zombie(container->record.process.pid)))
         container = container->next;
     return container;
+}
+
+static bool is_known(const struct shim *shim, pid_t pid)
+{
+    for (const struct job *job = shim->jobs; job; job = job->next)
+        if (job->pid == pid)
+            return true;
+    for (const struct container *container = shim->containers; container; container = container->next)
+        if (is_own_child(container) && container->record.process.pid == pid)
+            return true;
+    return false;
 }
 
 /* An orphan that came to us. While a program runs, it may be one that the program's pid file will name: it waits. */
@@ -57,8 +72,11 @@ static bool reap_orphan(struct shim *shim)
 {
     siginfo_t info = {0};
 
+    FAILPOINT("shim.children.looked");
     if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
         return false;
+    if (is_known(shim, info.si_pid))
+        return true; /* it ended after it was looked for */
     if (exec_is_own_child(shim, info.si_pid) || pod_first_exited(shim, info.si_pid))
         return true;
     if (job_has_program(shim))
