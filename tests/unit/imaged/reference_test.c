@@ -188,6 +188,17 @@ static void an_id_is_hex_whole_or_cut_short(void **state)
     assert_false(reference_is_id(HEX "0"));
 }
 
+static void a_name_alone_has_neither_tag_nor_digest(void **state)
+{
+    (void)state;
+    assert_true(reference_is_name("busybox"));
+    assert_true(reference_is_name("localhost:5000/library/busybox"));
+    assert_false(reference_is_name("localhost:5000/busybox:1"));
+    assert_false(reference_is_name("busybox:latest"));
+    assert_false(reference_is_name("busybox@" DIGEST));
+    assert_false(reference_is_name(DIGEST));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +212,7 @@ int main(void)
         cmocka_unit_test(a_tag_of_128_bytes_is_the_longest),
         cmocka_unit_test(the_digest_names_it_best),
         cmocka_unit_test(an_id_is_hex_whole_or_cut_short),
+        cmocka_unit_test(a_name_alone_has_neither_tag_nor_digest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
