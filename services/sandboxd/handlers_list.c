@@ -310,9 +310,11 @@ static void container_show_status(const struct container *container, struct cont
 static char *container_info(const struct container *container)
 {
     const Bulkhead__ContainerRecord *record = container->record;
+    bool lives = record->state == CONTAINER_CREATED || record->state == CONTAINER_RUNNING; /* else its pid is another's */
     json_t *info = json_pack("{s:s, s:s, s:i, s:s, s:s, s:b}", "sandboxID", record->sandbox_id, "state",
-                             container_state_name(record->state), "pid", (int)record->pid, "runtime", record->runtime,
-                             "cgroup", record->cgroup, "stopping", record->stop_deadline_ns != 0);
+                             container_state_name(record->state), "pid", lives ? (int)record->pid : 0, "runtime",
+                             record->runtime, "cgroup", record->cgroup, "stopping",
+                             lives && record->stop_deadline_ns != 0);
     char *text = info ? json_dumps(info, JSON_COMPACT) : NULL;
 
     json_decref(info);
