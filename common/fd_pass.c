@@ -88,7 +88,8 @@ struct error *fd_receive(int socket, void *data, size_t room, size_t *ret_size, 
         message.msg_control = control.bytes;
         message.msg_controllen = sizeof(control.bytes);
         size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    } while (size < 0 && errno == EINTR);
+        /* ECONNRESET is said once, of a peer that died with messages unread; what it sent before comes after it. */
+    } while (size < 0 && (errno == EINTR || errno == ECONNRESET));
     if (size < 0)
         return receive_error(errno, ret_size, ret_count);
     size_t count = take_descriptors(&message, fds);

@@ -12,6 +12,8 @@
 #include <cmocka.h>
 
 #include "common/error.h"
+#include "common/fd.h"
+#include "common/keeper_protocol.h"
 #include "tests/integration/shim_bench.h"
 
 static const char crun[] = "/usr/bin/crun";
@@ -125,6 +127,54 @@ static void an_exec_outlives_its_shim_and_runs_once(void **state)
     bench_pod_close(&pod);
 }
 
+static void keeper_send(int socket, enum keeper_message_type type, const char *fd_name, int fd)
+{
+    struct keeper_message message = {.version = KEEPER_VERSION, .type = type, .program = KEEPER_SHIM, .fd_count = fd >= 0};
+
+    snprintf(message.name, sizeof(message.name), "dying");
+    if (fd_name)
+        snprintf(message.fd_names[0], sizeof(message.fd_names[0]), "%s", fd_name);
+    assert_null(fd_send(socket, &message, sizeof(message), &fd, fd >= 0));
+}
+
+static int keeper_connect(const struct bench *bench)
+{
+    char path[256];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/keeper/sock", bench->state);
+    assert_null(socket_connect(path, &fd));
+    keeper_send(fd, KEEPER_HELLO, NULL, -1);
+    return fd;
+}
+
+/* Its answers find nobody, which must not make the keeper deaf to the rest. */
+static void the_store_has_all_that_a_shim_sent_before_it_died(void **state)
+{
+    struct bench *bench = *state;
+    struct keeper_message message;
+    size_t size, count, stored = 0;
+    int fds[FD_PASS_MAX];
+
+    int dying = keeper_connect(bench), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(kill(bench->keeper, SIGSTOP), 0);
+    for (int i = 0; i < 6; i++)
+        keeper_send(dying, KEEPER_STORE_PUT, (const char *[]){"a.o", "b.o", "c.o", "d.o", "e.o", "f.o"}[i], null);
+    close(null);
+    close(dying);
+    assert_int_equal(kill(bench->keeper, SIGCONT), 0);
+    int next = keeper_connect(bench);
+    keeper_send(next, KEEPER_STORE_GET, NULL, -1);
+    for (int replies = 0; replies < 2; replies++) { /* HELLO's and this one's */
+        assert_null(fd_receive(next, &message, sizeof(message), &size, fds, &count));
+        fds_close(fds, count);
+        stored = count;
+    }
+    assert_int_equal(stored, 6);
+    keeper_send(next, KEEPER_STORE_DROP, NULL, -1);
+    close(next);
+}
+
 static void sixty_layers_are_mounted_and_passwd_is_handed_over(void **state)
 {
     struct bench *bench = *state;
@@ -215,6 +265,7 @@ int main(void)
         cmocka_unit_test(a_create_that_fails_says_why_and_leaves_nothing),
         cmocka_unit_test(an_exec_gives_output_and_status_and_ends_at_its_limit),
         cmocka_unit_test(an_exec_outlives_its_shim_and_runs_once),
+        cmocka_unit_test(the_store_has_all_that_a_shim_sent_before_it_died),
         cmocka_unit_test(sixty_layers_are_mounted_and_passwd_is_handed_over),
         cmocka_unit_test(a_program_gets_its_input_and_is_killed_at_its_limit),
         cmocka_unit_test(a_terminal_comes_from_the_runtime),

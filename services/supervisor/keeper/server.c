@@ -18,6 +18,17 @@ static void queued_free(struct queued_message *queued)
     free(queued);
 }
 
+static void queue_clear(struct connection *connection)
+{
+    for (struct queued_message *queued = connection->queue, *next; queued; queued = next) {
+        next = queued->next;
+        queued_free(queued);
+    }
+    connection->queue = NULL;
+    connection->queue_end = &connection->queue;
+    connection->queued = 0;
+}
+
 static void connection_close(struct keeper *keeper, struct connection *connection)
 {
     for (struct connection **link = &keeper->connections; *link; link = &(*link)->next) {
@@ -26,10 +37,7 @@ static void connection_close(struct keeper *keeper, struct connection *connectio
             break;
         }
     }
-    for (struct queued_message *queued = connection->queue, *next; queued; queued = next) {
-        next = queued->next;
-        queued_free(queued);
-    }
+    queue_clear(connection);
     /* By hand: a child between fork and exec has a copy, and with it epoll would keep an event for freed memory. */
     epoll_ctl(keeper->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
     close(connection->fd);
@@ -44,6 +52,14 @@ static void connection_expect(struct keeper *keeper, struct connection *connecti
     epoll_ctl(keeper->epoll, EPOLL_CTL_MOD, connection->fd, &event);
 }
 
+/* The peer is gone. A shim sends before its death what its successor needs: that is read to its end. */
+static void connection_silence(struct keeper *keeper, struct connection *connection)
+{
+    connection->is_deaf = true;
+    queue_clear(connection);
+    connection_expect(keeper, connection);
+}
+
 static void connection_flush(struct keeper *keeper, struct connection *connection)
 {
     while (connection->queue) {
@@ -53,7 +69,7 @@ static void connection_flush(struct keeper *keeper, struct connection *connectio
         if (failure && failure->code == ERROR_RESOURCE_EXHAUSTED)
             break;
         if (failure) {
-            connection->is_broken = true;
+            connection_silence(keeper, connection);
             return;
         }
         connection->queue = queued->next;
@@ -68,7 +84,7 @@ static void connection_flush(struct keeper *keeper, struct connection *connectio
 void connection_send(struct keeper *keeper, struct connection *connection, const struct keeper_message *message,
                      const int *fds, size_t fd_count)
 {
-    if (connection->is_broken)
+    if (connection->is_deaf || connection->is_broken)
         return;
     if (connection->queued >= CONNECTION_QUEUE_MAX) {
         connection->is_broken = true;

@@ -22,6 +22,7 @@ struct connection {
     int32_t subscribed; /* a program, or SUBSCRIBE_* */
     struct queued_message *queue, **queue_end;
     size_t queued;
+    bool is_deaf;   /* gone: told nothing more, but what it sent is still read */
     bool is_broken; /* closed after the request in hand */
 };
 

@@ -178,9 +178,33 @@ static void a_socket_path_that_is_too_long_is_an_error(void **state)
     expect_code(socket_listen(path, 0600, (uid_t)-1, &fd), ERROR_INVALID_ARGUMENT);
 }
 
+static void what_a_peer_sent_before_it_died_is_read(void **state)
+{
+    int ends[2], fds[FD_PASS_MAX];
+    char text[16];
+    size_t size, count;
+
+    (void)state;
+    pair(ends);
+    assert_null(fd_send(ends[1], "unread", 6, NULL, 0));
+    assert_null(fd_send(ends[0], "one", 3, NULL, 0));
+    assert_null(fd_send(ends[0], "two", 3, NULL, 0));
+    close(ends[0]);
+    assert_null(fd_receive(ends[1], text, sizeof(text), &size, fds, &count));
+    assert_int_equal(size, 3);
+    assert_memory_equal(text, "one", 3);
+    expect_code(fd_send(ends[1], "to nobody", 9, NULL, 0), ERROR_UNAVAILABLE);
+    assert_null(fd_receive(ends[1], text, sizeof(text), &size, fds, &count));
+    assert_memory_equal(text, "two", 3);
+    assert_null(fd_receive(ends[1], text, sizeof(text), &size, fds, &count));
+    assert_int_equal(size, 0);
+    close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_peer_sent_before_it_died_is_read),
         cmocka_unit_test(descriptors_arrive_with_their_message_and_closed_at_exec),
         cmocka_unit_test(thirty_two_descriptors_fit_and_more_are_refused),
         cmocka_unit_test(a_cut_message_is_refused_and_leaks_no_descriptor),
