@@ -66,6 +66,8 @@ static struct error *credentials_put(struct wire_writer *writer, const struct pu
     text_put(writer, FETCH_JOB_PASSWORD, password);
     text_put(writer, FETCH_JOB_IDENTITY_TOKEN, auth->identity_token);
     text_put(writer, FETCH_JOB_REGISTRY_TOKEN, auth->registry_token);
+    if (is_given(auth->server_address)) /* who names the registry means no other, whoever stands in for it */
+        text_put(writer, FETCH_JOB_SERVER_ONLY, "yes");
     return NULL;
 }
 

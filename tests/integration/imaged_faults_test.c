@@ -518,6 +518,46 @@ static void proof_does_not_follow_a_redirect_to_another_server(void **state)
     tarball_fini(&tarball);
 }
 
+/* A mirror that asks for a password gets the one that came without a registry's name, and not one that names the
+ * registry. */
+static void proof_for_the_registry_is_not_shown_to_its_mirrors(void **state)
+{
+    struct tarball tarball;
+    struct shelf mirror;
+    struct shelf_layer layer;
+    char digest[DIGEST_TEXT_SIZE];
+    Runtime__V1__AuthConfig auth = RUNTIME__V1__AUTH_CONFIG__INIT;
+
+    (void)state;
+    shelf_open(&mirror);
+    small_layer(&tarball, &layer);
+    shelf_image(&shelf, "1", &layer, 1, digest);
+    tarball_fini(&tarball);
+    hosts_write(&bench, "up.example", "{\"server\": \"http://127.0.0.1:%u\", \"host\": {\"http://127.0.0.1:%u\": {}}}",
+                web_port(shelf.web), web_port(mirror.web));
+    auth.username = (char *)"user";
+    auth.password = (char *)"pass";
+    for (int round = 0; round < 2; round++) {
+        shelf_fault_set(&mirror,
+                        (struct shelf_fault){
+                            .path = "", .times = 1000, .status = 401, .header = "WWW-Authenticate: Basic realm=\"r\""});
+        auth.server_address = (char *)(round == 0 ? "up.example" : "");
+        fine(pull_with(&bench, "up.example/a/b:1", &auth, NULL));
+        assert_true(shelf_asked(&mirror, "?ns=up.example", NULL) > 0);
+        assert_int_equal(shelf_was_told(&mirror, "Basic"), round == 1);
+        fine(remove_image(&bench, "up.example/a/b:1"));
+    }
+    auth.username = auth.password = (char *)protobuf_c_empty_string;
+    auth.registry_token = (char *)"a-secret";
+    auth.server_address = (char *)"up.example";
+    fine(pull_with(&bench, "up.example/a/b:1", &auth, NULL));
+    assert_false(shelf_was_told(&mirror, "secret"));
+    assert_true(shelf_was_told(&shelf, "secret"));
+    fine(remove_image(&bench, "up.example/a/b:1"));
+    nothing_is_left(&bench);
+    shelf_close(&mirror);
+}
+
 static uint64_t disk_used_kb(void)
 {
     autofree char *command = xasprintf("df -k --output=used %s | tail -1", bench.root);
@@ -641,6 +681,7 @@ int main(void)
         TEST(a_registry_that_stays_broken_fails_and_the_next_pull_goes_on),
         TEST(a_registry_that_says_nothing_is_unavailable),
         TEST(proof_does_not_follow_a_redirect_to_another_server),
+        TEST(proof_for_the_registry_is_not_shown_to_its_mirrors),
         TEST(a_disk_that_is_full_is_told_and_heals),
         TEST(a_layer_that_swells_fills_the_disk_and_is_removed),
         TEST(a_disk_without_inodes_is_told_and_heals),

@@ -13,6 +13,7 @@ void credentials_fini(struct credentials *credentials)
     free(TAKE(credentials->password));
     free(TAKE(credentials->identity_token));
     free(TAKE(credentials->registry_token));
+    free(TAKE(credentials->server_only));
 }
 
 static char *basic_build(const struct credentials *credentials)

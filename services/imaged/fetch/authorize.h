@@ -10,6 +10,7 @@ struct credentials {
     char *password;
     char *identity_token;
     char *registry_token;
+    char *server_only; /* not NULL: no mirror is shown any of it */
 };
 
 void credentials_fini(struct credentials *credentials);

@@ -78,9 +78,10 @@ static void job_field_take(const struct wire_field *field, const char *text, cha
         [FETCH_JOB_PASSWORD] = &credentials->password,
         [FETCH_JOB_IDENTITY_TOKEN] = &credentials->identity_token,
         [FETCH_JOB_REGISTRY_TOKEN] = &credentials->registry_token,
+        [FETCH_JOB_SERVER_ONLY] = &credentials->server_only,
     };
 
-    if (field->tag < FETCH_JOB_REPOSITORY || field->tag > FETCH_JOB_REGISTRY_TOKEN)
+    if (field->tag < FETCH_JOB_REPOSITORY || field->tag > FETCH_JOB_SERVER_ONLY)
         return;
     free(*places[field->tag]);
     *places[field->tag] = xstrdup(text);

@@ -21,6 +21,7 @@ enum fetch_job_tag {
     FETCH_JOB_PASSWORD,
     FETCH_JOB_IDENTITY_TOKEN,
     FETCH_JOB_REGISTRY_TOKEN,
+    FETCH_JOB_SERVER_ONLY, /* not empty: the proof is for the registry itself, and no mirror is shown it */
 };
 
 enum fetch_kind { FETCH_MANIFEST = 1, FETCH_BLOB };

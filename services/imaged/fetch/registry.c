@@ -25,6 +25,14 @@ struct registry {
     bool is_begun; /* BEGIN of this answer is sent: no other host can take over */
 };
 
+/* What this host may be shown. */
+static const struct credentials *credentials_for(const struct registry *registry, const struct registry_host *host)
+{
+    static const struct credentials none;
+
+    return registry->credentials.server_only && !host->is_server ? &none : &registry->credentials;
+}
+
 struct error *registry_open(const char *name, struct registry_hosts *hosts, char *repository, struct credentials *credentials,
                             int reply, struct registry **ret)
 {
@@ -37,7 +45,7 @@ struct error *registry_open(const char *name, struct registry_hosts *hosts, char
     registry->credentials = *credentials;
     registry->reply = reply;
     for (size_t i = 0; i < hosts->count; i++)
-        registry->authorizations[i] = authorization_first(credentials);
+        registry->authorizations[i] = authorization_first(credentials_for(registry, &hosts->list[i]));
     struct error *failure = http_open(&registry->http);
     if (failure) {
         registry_close(registry);
@@ -153,8 +161,8 @@ static struct error *host_ask_once(struct registry *registry, size_t index, cons
     struct error *failure = http_exchange(registry->http, &ask, &response);
     if (!failure && response.status == 401 && may_answer) {
         free(TAKE(registry->authorizations[index]));
-        failure = authorization_get(registry->http, host, registry->repository, &registry->credentials, response.challenge,
-                                    &registry->authorizations[index]);
+        failure = authorization_get(registry->http, host, registry->repository, credentials_for(registry, host),
+                                    response.challenge, &registry->authorizations[index]);
         *ret_again = !failure;
     } else if (!failure) {
         failure = status_judge(url, &response);

@@ -6,20 +6,22 @@
 #include "services/imaged/auth.h"
 #include "services/imaged/fetch/protocol.h"
 
-/* The job's fields as "repository user password identity registry", "-" where one is missing. The caller frees it. */
+/* The job's fields as "repository user password identity registry[ server-only]", "-" where one is missing. The caller
+ * frees it. */
 static char *job_format(const uint8_t *job, size_t size)
 {
     struct wire_reader reader = {.data = job, .size = size};
-    const char *texts[] = {"-", "-", "-", "-", "-"};
+    const char *texts[] = {"-", "-", "-", "-", "-", NULL};
     struct wire_field field;
     struct error *failure = NULL;
 
     while (wire_next(&reader, &field, &failure)) {
-        assert_true(field.tag >= FETCH_JOB_REPOSITORY && field.tag <= FETCH_JOB_REGISTRY_TOKEN);
+        assert_true(field.tag >= FETCH_JOB_REPOSITORY && field.tag <= FETCH_JOB_SERVER_ONLY);
         fine(wire_string(&field, &texts[field.tag - FETCH_JOB_REPOSITORY]));
     }
     fine(failure);
-    return xasprintf("%s %s %s %s %s", texts[0], texts[1], texts[2], texts[3], texts[4]);
+    return xasprintf("%s %s %s %s %s%s", texts[0], texts[1], texts[2], texts[3], texts[4],
+                     texts[5] ? " server-only" : "");
 }
 
 static struct error *build(const char *name, const struct pull_auth *auth, uint8_t **job, size_t *size)
@@ -79,11 +81,12 @@ static void proof_goes_only_to_the_registry_it_is_for(void **state)
 
     (void)state;
     builds("a.org/b", elsewhere, "b - - - -");
-    builds("c.org/b", elsewhere, "b u p - -");
+    builds("c.org/b", elsewhere, "b u p - - server-only");
     builds("c.org:5000/b", elsewhere, "b - - - -");
-    builds("a.org/b", (struct pull_auth){.username = "u", .password = "p", .server_address = "a.org"}, "b u p - -");
+    builds("a.org/b", (struct pull_auth){.username = "u", .password = "p", .server_address = "a.org"},
+           "b u p - - server-only");
     builds("a.org/b", (struct pull_auth){.username = "u", .password = "p", .server_address = "https://a.org/v2/x"},
-           "b u p - -");
+           "b u p - - server-only");
     builds("a.org/b", (struct pull_auth){.username = "u", .password = "p", .server_address = "a.org.evil"},
            "b - - - -");
 }
@@ -94,7 +97,8 @@ static void docker_hub_has_three_names(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        builds("busybox", (struct pull_auth){.username = "u", .server_address = names[i]}, "library/busybox u - - -");
+        builds("busybox", (struct pull_auth){.username = "u", .server_address = names[i]},
+               "library/busybox u - - - server-only");
     builds("a.org/b", (struct pull_auth){.username = "u", .server_address = names[0]}, "b - - - -");
 }
 
