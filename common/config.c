@@ -13,7 +13,14 @@
 #include "common/fd.h"
 #include "common/memory.h"
 
-enum { CONFIG_SIZE_MAX = 1 << 20 };
+/* A socket's path has 107 bytes. The longest that has to fit are STATE/supervisor/sock.GENERATION, of 20 digits, and
+ * ADDRESS.new; a pod's socket is longer, and reached through its directory (fd.c). */
+enum {
+    CONFIG_SIZE_MAX = 1 << 20,
+    SOCKET_PATH_MAX = 107,
+    STATE_MAX = SOCKET_PATH_MAX - 37,
+    ADDRESS_MAX = SOCKET_PATH_MAX - 4
+};
 
 static const char default_file[] = "/etc/bulkhead/config.json";
 
@@ -22,18 +29,19 @@ enum key_type { KEY_PATH, KEY_ADDRESS, KEY_NAME, KEY_CHOICE, KEY_PATHS, KEY_NUMB
 struct key {
     const char *name;
     enum key_type type;
-    size_t offset;           /* in struct config */
-    const char *choices;     /* KEY_CHOICE: "a|b" */
+    size_t offset;            /* in struct config */
+    const char *choices;      /* KEY_CHOICE: "a|b" */
     uint32_t lowest, highest; /* KEY_NUMBER */
+    uint32_t longest;         /* of a text, in bytes; 0: any */
 };
 
 #define KEY(key_name, key_type, field) .name = key_name, .type = key_type, .offset = offsetof(struct config, field)
 
 static const struct key keys[] = {
     {KEY("root", KEY_PATH, root)},
-    {KEY("state", KEY_PATH, state)},
+    {KEY("state", KEY_PATH, state), .longest = STATE_MAX},
     {KEY("programs", KEY_PATH, programs)},
-    {KEY("grpc.address", KEY_ADDRESS, address)},
+    {KEY("grpc.address", KEY_ADDRESS, address), .longest = ADDRESS_MAX},
     {KEY("registry.config_path", KEY_PATH, registry_config_path)},
     {KEY("cni.conf_dir", KEY_PATH, cni_conf_dir)},
     {KEY("cni.bin_dirs", KEY_PATHS, cni_bin_dirs)},
@@ -85,6 +93,10 @@ static struct error *set_text(struct config *config, const struct key *key, cons
         value += 7;
     if (key->type == KEY_PATH || key->type == KEY_ADDRESS)
         TRY(check_path(value));
+    if (key->longest && strlen(value) > key->longest)
+        return error_new(ERROR_INVALID_ARGUMENT,
+                         "'%.200s' has %zu bytes and may have %u: the path of a socket ends at %d", value,
+                         strlen(value), key->longest, SOCKET_PATH_MAX);
     if (key->type == KEY_CHOICE && !is_choice(key->choices, value))
         return error_new(ERROR_INVALID_ARGUMENT, "'%.200s' is none of: %s", value, key->choices);
     if (value[0] == '\0')
@@ -146,7 +158,8 @@ static struct error *runtime_path(const char *name, const json_t *settings, cons
     *ret = json_string_value(json_object_get(settings, "path"));
     if (!*ret)
         return error_new(ERROR_INVALID_ARGUMENT, "runtime '%.64s' must be an object with a string \"path\"", name);
-    json_object_foreach((json_t *)settings, key, value) {
+    json_object_foreach((json_t *)settings, key, value)
+    {
         if (strcmp(key, "path") != 0)
             return error_new(ERROR_INVALID_ARGUMENT, "runtime '%.64s': unknown key '%.64s'", name, key);
     }
@@ -162,7 +175,8 @@ static struct error *set_runtimes(struct config *config, const json_t *value)
     if (!json_is_object(value))
         return error_new(ERROR_INVALID_ARGUMENT, "must be an object of runtimes");
     runtimes_clear(config);
-    json_object_foreach((json_t *)value, name, settings) {
+    json_object_foreach((json_t *)value, name, settings)
+    {
         TRY(runtime_path(name, settings, &path));
         runtime_add(config, name, path);
     }
@@ -241,7 +255,8 @@ static struct error *apply_object(struct config *config, const json_t *object, c
     const char *name;
     json_t *value;
 
-    json_object_foreach((json_t *)object, name, value) {
+    json_object_foreach((json_t *)object, name, value)
+    {
         autofree char *own = xasprintf("%s%s%s", path, *path ? "." : "", name);
         TRY(apply_member(config, value, own, text));
     }
@@ -255,9 +270,9 @@ static struct error *apply_text(struct config *config, const char *text, size_t 
 
     if (!json)
         return error_new(ERROR_INVALID_ARGUMENT, "%s:%d: %s", config->file, position.line, position.text);
-    struct error *failure = json_is_object(json) ? apply_object(config, json, "", text)
-                                                 : error_new(ERROR_INVALID_ARGUMENT, "%s:1: must be an object",
-                                                             config->file);
+    struct error *failure = json_is_object(json)
+                                ? apply_object(config, json, "", text)
+                                : error_new(ERROR_INVALID_ARGUMENT, "%s:1: must be an object", config->file);
     json_decref(json);
     return failure;
 }
@@ -331,10 +346,17 @@ void config_free(struct config *config)
         return;
     runtimes_clear(config);
     strings_free(config->cni_bin_dirs);
-    char *strings[] = {config->root,     config->state,       config->address,
-                       config->file,     config->programs,    config->registry_config_path,
-                       config->log_level, config->cni_conf_dir, config->default_runtime_name,
-                       config->seccomp_profiles_dir, config->cgroup_driver};
+    char *strings[] = {config->root,
+                       config->state,
+                       config->address,
+                       config->file,
+                       config->programs,
+                       config->registry_config_path,
+                       config->log_level,
+                       config->cni_conf_dir,
+                       config->default_runtime_name,
+                       config->seccomp_profiles_dir,
+                       config->cgroup_driver};
     for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
         free(strings[i]);
     free(config);

@@ -70,21 +70,37 @@ void fds_close(const int *fds, size_t count)
         close(fds[i]);
 }
 
-static struct error *socket_path(const char *path, struct sockaddr_un *ret)
+/* The kernel takes 107 bytes of a path; a longer one goes by way of its directory, which stays open in *ret_directory.
+ */
+static struct error *socket_address(const char *path, struct sockaddr_un *ret, int *ret_directory)
 {
-    if (strlen(path) >= sizeof(ret->sun_path))
-        return error_new(ERROR_INVALID_ARGUMENT, "socket path %s is longer than %zu bytes", path,
-                         sizeof(ret->sun_path) - 1);
     *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-    strcpy(ret->sun_path, path);
+    if (strlen(path) < sizeof(ret->sun_path)) {
+        strcpy(ret->sun_path, path);
+        return NULL;
+    }
+    autofree char *directory = xstrdup(path);
+    char *slash = strrchr(directory, '/');
+    if (!slash)
+        return error_new(ERROR_INVALID_ARGUMENT, "socket name %s is longer than %zu bytes", path,
+                         sizeof(ret->sun_path) - 1);
+    *slash = '\0';
+    autoclose int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(errno, "open %s", directory);
+    int size = snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", fd, slash + 1);
+    if (size >= (int)sizeof(ret->sun_path))
+        return error_new(ERROR_INVALID_ARGUMENT, "socket name %s is too long", slash + 1);
+    *ret_directory = TAKE_FD(fd);
     return NULL;
 }
 
 static struct error *socket_bind(int fd, const char *path, mode_t mode, uid_t owner)
 {
     struct sockaddr_un address;
+    autoclose int directory = -1;
 
-    TRY(socket_path(path, &address));
+    TRY(socket_address(path, &address, &directory));
     unlink(path);
     if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         return error_errno(errno, "bind %s", path);
@@ -115,12 +131,15 @@ struct error *socket_listen(const char *path, mode_t mode, uid_t owner, int *ret
 
 struct error *socket_connect(const char *path, int *ret_fd)
 {
-    autoclose int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    autoclose int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), directory = -1;
     struct sockaddr_un address;
 
     if (fd < 0)
         return error_errno(errno, "make a socket for %s", path);
-    TRY(socket_path(path, &address));
+    struct error *unnamed = socket_address(path, &address, &directory);
+    if (unnamed && unnamed->code == ERROR_NOT_FOUND)
+        unnamed->code = ERROR_UNAVAILABLE; /* no directory yet, so nobody listens there */
+    TRY(unnamed);
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         if (errno == ENOENT || errno == ECONNREFUSED || errno == EAGAIN || errno == EINTR)
             return error_new(ERROR_UNAVAILABLE, "nobody listens on %s", path);

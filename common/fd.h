@@ -30,7 +30,8 @@ struct error *fd_receive(int socket, void *data, size_t room, size_t *ret_size, 
 
 void fds_close(const int *fds, size_t count);
 
-/* A listening, non-blocking SEQPACKET socket: bound beside (PATH.new), given mode and owner (-1 keeps), listening, then renamed to path. */
+/* A listening, non-blocking SEQPACKET socket: bound beside (PATH.new), given mode and owner (-1 keeps), listening, then
+ * renamed to path. This and the next take a path of any length: beyond the kernel's 107 bytes it goes through /proc/self/fd. */
 struct error *socket_listen(const char *path, mode_t mode, uid_t owner, int *ret_fd) __attribute__((warn_unused_result));
 
 /* Connects to a SEQPACKET socket. UNAVAILABLE when nobody listens there. */

@@ -162,6 +162,25 @@ static void a_flag_without_value_or_with_a_bad_one_is_an_error(void **state)
     assert_non_null(strstr(third->text, "/nonexistent/config.json"));
 }
 
+/* At the limit every daemon's socket fits, one more and the message names the limit. */
+static void a_state_directory_or_address_too_long_for_sockets_is_an_error_with_the_limit(void **state)
+{
+    char state_flag[] = "--state=/123456789012345678901234567890123456789012345678901234567890123456789";
+    char *good[] = {(char *)"program", state_flag, NULL};
+    autoptr(config) config = NULL;
+    int count = 2;
+
+    (void)state;
+    put("{}");
+    assert_null(config_from_arguments(&count, good, &config));
+    assert_int_equal(strlen(config->state), 70);
+    expect_bad("{\"state\": \"/1234567890123456789012345678901234567890123456789012345678901234567890\"}", "1",
+               "has 71 bytes and may have 70: the path of a socket ends at 107");
+    expect_bad("{\"grpc\": {\"address\":\n\"unix:///12345678901234567890123456789012345678901234567890123456789012345678"
+               "90123456789012345678901234567890123\"}}",
+               "1", "has 104 bytes and may have 103");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +190,7 @@ int main(void)
         cmocka_unit_test(a_default_runtime_must_be_configured),
         cmocka_unit_test(flags_win_over_the_file_and_the_rest_is_left),
         cmocka_unit_test(a_flag_without_value_or_with_a_bad_one_is_an_error),
+        cmocka_unit_test(a_state_directory_or_address_too_long_for_sockets_is_an_error_with_the_limit),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

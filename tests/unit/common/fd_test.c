@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -167,7 +169,7 @@ static void a_socket_takes_over_the_name_of_a_dead_one_with_mode_and_owner(void 
     rmdir(directory);
 }
 
-static void a_socket_path_that_is_too_long_is_an_error(void **state)
+static void a_socket_name_that_is_too_long_is_an_error(void **state)
 {
     char path[200] = "/tmp/";
     int fd;
@@ -176,6 +178,49 @@ static void a_socket_path_that_is_too_long_is_an_error(void **state)
     memset(path + 5, 'x', 150);
     expect_code(socket_connect(path, &fd), ERROR_INVALID_ARGUMENT);
     expect_code(socket_listen(path, 0600, (uid_t)-1, &fd), ERROR_INVALID_ARGUMENT);
+}
+
+/* Can a process that gave up root, as the daemons do, reach the socket? */
+static bool user_connects(const char *path, uid_t uid)
+{
+    int status, fd;
+    pid_t child = fork();
+
+    if (child == 0) {
+        if (setgid(uid) < 0 || setuid(uid) < 0)
+            _exit(2);
+        struct error *failure = socket_connect(path, &fd);
+        _exit(failure ? 1 : 0);
+    }
+    waitpid(child, &status, 0);
+    return status == 0;
+}
+
+static void a_socket_below_a_long_path_is_bound_and_reached_by_any_user(void **state)
+{
+    char directory[] = "/tmp/bulkhead-fd-XXXXXX";
+    int listener;
+    struct stat status;
+
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    autofree char *below = xasprintf("%s/%0150d", directory, 0);
+    autofree char *path = xasprintf("%s/sock", below);
+    expect_code(socket_connect(path, &listener), ERROR_UNAVAILABLE); /* not even the directory is there */
+    assert_int_equal(chmod(directory, 0711), 0);
+    assert_int_equal(mkdir(below, 0711), 0);
+    expect_code(socket_connect(path, &listener), ERROR_UNAVAILABLE);
+    assert_null(socket_listen(path, 0600, 61333, &listener));
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    assert_int_equal(status.st_uid, 61333);
+    assert_true(user_connects(path, 0));
+    assert_true(user_connects(path, 61333));
+    assert_false(user_connects(path, 61334));
+    close(listener);
+    unlink(path);
+    rmdir(below);
+    rmdir(directory);
 }
 
 static void what_a_peer_sent_before_it_died_is_read(void **state)
@@ -212,7 +257,8 @@ int main(void)
         cmocka_unit_test(a_non_blocking_socket_says_empty_and_full),
         cmocka_unit_test(a_file_is_read_whole_and_not_beyond_its_limit),
         cmocka_unit_test(a_socket_takes_over_the_name_of_a_dead_one_with_mode_and_owner),
-        cmocka_unit_test(a_socket_path_that_is_too_long_is_an_error),
+        cmocka_unit_test(a_socket_name_that_is_too_long_is_an_error),
+        cmocka_unit_test(a_socket_below_a_long_path_is_bound_and_reached_by_any_user),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
