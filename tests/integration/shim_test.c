@@ -119,6 +119,13 @@ static void an_exec_outlives_its_shim_and_runs_once(void **state)
     assert_true(bench_failpoint_was_hit(*state, "shim.exec.after_running"));
     assert_string_equal(output, "a\n");
     assert_int_equal(status, 8 << 8);
+    bench_failpoint(*state, "no-exit-info", ""); /* as before Linux 6.15: nobody else knows the status of what is reaped */
+    bench_failpoint(*state, "shim.exec.after_reap", "kill");
+    assert_int_equal(bench_exec(&pod, 0, "long", "echo c; exit 9", 9000, &status, output, sizeof(output)), 0);
+    assert_true(bench_failpoint_was_hit(*state, "shim.exec.after_reap"));
+    bench_failpoint_clear(*state, "no-exit-info");
+    assert_string_equal(output, "c\n");
+    assert_int_equal(status, 9 << 8);
     bench_failpoint(*state, "shim.exec.after_begun", "kill"); /* the runtime was never started: its log is not there */
     assert_int_equal(bench_exec(&pod, 78, "long", "echo b >> /tmp/runs; cat /tmp/runs", 9000, &status, output,
                                 sizeof(output)), 0);

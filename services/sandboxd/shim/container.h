@@ -1,6 +1,8 @@
 /* A container as its shim knows it: the record on disk (ctr/CID, its exit record too) and the descriptors. */
 #pragma once
 
+#include <signal.h>
+
 #include "common/process_id.h"
 #include "common/shim_protocol.h"
 #include "services/sandboxd/shim/cgroup.h"
@@ -37,8 +39,8 @@ enum container_fd {
     CONTAINER_STAGE_READ,  /* logd's private pipe, both ends */
     CONTAINER_STAGE_WRITE,
     CONTAINER_NOTE,        /* memfd */
-    CONTAINER_LOG,
-    CONTAINER_LOG_NEXT,    /* during a rotation */
+    CONTAINER_LOG,         /* O_PATH, so that nobody's close() waits for the file system */
+    CONTAINER_LOG_NEXT,    /* the same, during a rotation */
     CONTAINER_TERMINAL,    /* pty master */
     CONTAINER_PIDFD,
     CONTAINER_FD_COUNT,
@@ -55,6 +57,9 @@ struct container {
     bool is_published;     /* the exit may be told */
     bool is_log_leaving;   /* logd was asked to forget it */
     bool is_log_gone;
+    unsigned telling;      /* number of the telling under way (logd_tell.c); 0: none */
+    bool tells_again;      /* something has changed meanwhile */
+    bool is_untold;        /* its files could not be opened for logd */
     bool is_deleting;      /* a delete has it: by a step or an undo */
     struct source death;   /* pidfd of an adopted one */
     struct timer dying;    /* polls until an adopted one is reaped; then: until the cgroup is empty, then the drain's limit */
@@ -99,6 +104,9 @@ void container_watch(struct shim *shim, struct container *container);
 
 /* The rest of an exit that is on record: kill, drain, tell. */
 void container_finish_exit(struct shim *shim, struct container *container);
+
+/* waitid's two fields as waitpid gives them in one. */
+int child_status(const siginfo_t *info);
 
 /* What is known of a process that another has reaped: a keeper's or backstop's record, else its pidfd (or -1). */
 bool exit_status_find(struct shim *shim, const struct process_id *process, int pidfd, int *ret_status,

@@ -39,7 +39,7 @@ struct exec_record {
     uint32_t state;         /* enum exec_state */
     int32_t status;
     uint32_t is_timed_out;
-    uint32_t reserved;
+    uint32_t is_ended;      /* the process is reaped, or about to be: status is its own */
     int64_t deadline_ns;    /* BOOTTIME; 0: none */
     int64_t begun_ns;       /* BOOTTIME */
     struct process_id process;
@@ -57,7 +57,6 @@ struct exec {
     struct exec_record record;
     int fds[EXEC_FD_COUNT];    /* the pipes' read ends, the memfds, the pidfd */
     struct source streams[2];
-    bool is_ended;             /* the process is reaped */
     bool is_adopted;
     bool is_truncated;
     unsigned log;              /* of the runtime */
@@ -205,13 +204,13 @@ static void exec_finish(struct shim *shim, struct exec *exec)
         return;
     loop_disarm(&shim->loop, &exec->limit);
     loop_disarm(&shim->loop, &exec->linger);
+    exec->record.state = EXEC_DONE;
+    FAILPOINT("shim.exec.before_done");
+    error_free(exec_save(shim, exec)); /* a successor would find it dead and finish it again, by the pidfd */
+    FAILPOINT("shim.exec.after_done");
     exec_drop_fd(shim, exec, EXEC_OUT);
     exec_drop_fd(shim, exec, EXEC_ERR);
     exec_drop_fd(shim, exec, EXEC_PIDFD);
-    exec->record.state = EXEC_DONE;
-    FAILPOINT("shim.exec.before_done");
-    error_free(exec_save(shim, exec)); /* a successor would find it dead and finish it again */
-    FAILPOINT("shim.exec.after_done");
     exec_answer(shim, exec);
 }
 
@@ -223,7 +222,7 @@ static void exec_linger_over(struct shim *shim, void *owner)
 static void exec_ended(struct shim *shim, struct exec *exec, int status)
 {
     exec->record.status = status;
-    exec->is_ended = true;
+    exec->record.is_ended = 1;
     loop_disarm(&shim->loop, &exec->linger);
     if (exec->fds[EXEC_OUT] < 0 && exec->fds[EXEC_ERR] < 0) {
         exec_finish(shim, exec);
@@ -266,7 +265,7 @@ static void exec_stream_ready(struct shim *shim, struct exec *exec, enum exec_fd
     if (size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR)))
         return;
     exec_drop_fd(shim, exec, which);
-    if (exec->is_ended && exec->fds[EXEC_OUT] < 0 && exec->fds[EXEC_ERR] < 0)
+    if (exec->record.is_ended && exec->fds[EXEC_OUT] < 0 && exec->fds[EXEC_ERR] < 0)
         exec_finish(shim, exec);
 }
 
@@ -303,9 +302,9 @@ static void exec_timeout(struct shim *shim, void *owner)
     const struct container *container = container_find(shim, exec->record.container);
 
     exec->record.is_timed_out = 1;
-    if (exec->record.state == EXEC_RUNS && !exec->is_ended)
+    if (exec->record.state == EXEC_RUNS && !exec->record.is_ended)
         process_tree_kill(&shim->cgroups, container ? container->record.cgroup : NULL, exec->record.process.pid);
-    if (exec->is_ended)
+    if (exec->record.is_ended)
         exec_finish(shim, exec);
     else
         loop_arm(&shim->loop, &exec->limit, REAP_POLL_MS); /* what was forked meanwhile too */
@@ -320,14 +319,27 @@ static void exec_arm_limit(struct shim *shim, struct exec *exec)
         loop_arm(&shim->loop, &exec->limit, left_ms > 0 ? left_ms : 0);
 }
 
+/* On record before it is reaped, as nobody else can tell it then (before Linux 6.15). */
+static void exec_reap(struct shim *shim, struct exec *exec)
+{
+    siginfo_t info = {0};
+    pid_t pid = exec->record.process.pid;
+
+    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != pid)
+        return;
+    exec->record.status = child_status(&info);
+    exec->record.is_ended = 1;
+    error_free(exec_save(shim, exec));
+    waitpid(pid, NULL, 0);
+    FAILPOINT("shim.exec.after_reap");
+    exec_ended(shim, exec, exec->record.status);
+}
+
 bool exec_is_own_child(struct shim *shim, pid_t pid)
 {
-    int status;
-
     for (struct exec *exec = shim->execs; exec; exec = exec->next)
-        if (exec->record.process.pid == pid && exec->record.state == EXEC_RUNS && !exec->is_adopted && !exec->is_ended) {
-            if (waitpid(pid, &status, WNOHANG) == pid)
-                exec_ended(shim, exec, status);
+        if (exec->record.process.pid == pid && exec->record.state == EXEC_RUNS && !exec->is_adopted && !exec->record.is_ended) {
+            exec_reap(shim, exec);
             return true;
         }
     return false;
@@ -574,6 +586,10 @@ static void exec_resume(struct shim *shim, struct exec *exec)
     loop_disarm(&shim->loop, &exec->expiry);
     exec_watch_streams(shim, exec);
     exec_arm_limit(shim, exec);
+    if (exec->record.is_ended) {
+        exec_ended(shim, exec, exec->record.status);
+        return;
+    }
     exec->linger = (struct timer){.fire = exec_await_reaping, .owner = exec};
     loop_arm(&shim->loop, &exec->linger, 0);
 }
