@@ -159,7 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_EACH_RUNTIME(callers_at_once_share_one_pod_and_one_container),
-        cmocka_unit_test(the_same_key_with_another_configuration_already_exists),
+        NODE_TEST(the_same_key_with_another_configuration_already_exists),
     };
 
     return cmocka_run_group_tests(tests, fixture_open, fixture_close);

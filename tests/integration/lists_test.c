@@ -418,11 +418,11 @@ static void the_node_tells_version_conditions_and_configuration(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lists_let_through_what_their_filters_say),
-        cmocka_unit_test(a_short_id_serves_while_it_is_one_objects_alone),
-        cmocka_unit_test(a_pods_status_repeats_its_configuration),
-        cmocka_unit_test(a_containers_status_repeats_its_configuration_and_tells_its_times),
-        cmocka_unit_test(the_node_tells_version_conditions_and_configuration),
+        NODE_TEST(lists_let_through_what_their_filters_say),
+        NODE_TEST(a_short_id_serves_while_it_is_one_objects_alone),
+        NODE_TEST(a_pods_status_repeats_its_configuration),
+        NODE_TEST(a_containers_status_repeats_its_configuration_and_tells_its_times),
+        NODE_TEST(the_node_tells_version_conditions_and_configuration),
     };
 
     return cmocka_run_group_tests(tests, fixture_open, fixture_close);

@@ -153,6 +153,24 @@ static inline int fixture_close(void **state)
     return 0;
 }
 
+/* After a test that failed, too: its pods are gone, so that the next one begins as if alone. */
+static inline int pods_sweep(void **state)
+{
+    struct fixture *fixture = *state;
+    Runtime__V1__ListPodSandboxRequest request = RUNTIME__V1__LIST_POD_SANDBOX_REQUEST__INIT;
+    Runtime__V1__ListPodSandboxResponse *reply = NULL;
+
+    fixture->handler = NULL;
+    struct error *error = CRI_CALL(fixture->node.client, "RuntimeService", "ListPodSandbox", &request.base, 30000,
+                                   list_pod_sandbox_response, &reply);
+    for (size_t i = 0; !error && i < reply->n_items; i++)
+        error_free(workload_pod_remove(&fixture->work, reply->items[i]->id));
+    if (reply)
+        runtime__v1__list_pod_sandbox_response__free_unpacked(reply, NULL);
+    error_free(error);
+    return 0;
+}
+
 static inline int with_crun(void **state)
 {
     ((struct fixture *)*state)->handler = "crun";
@@ -165,9 +183,13 @@ static inline int with_runc(void **state)
     return 0;
 }
 
-/* A test under both OCI runtimes. */
-#define WITH_EACH_RUNTIME(test)                                                                                        \
-    {#test " (crun)", test, with_crun, NULL, NULL},                                                                    \
+/* A test under the default runtime, and one under both OCI runtimes. */
+#define NODE_TEST(test)                                                                                                \
     {                                                                                                                  \
-#test " (runc)", test, with_runc, NULL, NULL                                                                   \
+#test, test, NULL, pods_sweep, NULL                                                                            \
+    }
+#define WITH_EACH_RUNTIME(test)                                                                                        \
+    {#test " (crun)", test, with_crun, pods_sweep, NULL},                                                              \
+    {                                                                                                                  \
+#test " (runc)", test, with_runc, pods_sweep, NULL                                                             \
     }

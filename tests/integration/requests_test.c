@@ -464,13 +464,13 @@ static void a_running_container_and_a_running_pod_can_be_removed_by_force(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(malformed_bytes_are_an_invalid_argument_of_every_method),
-        cmocka_unit_test(an_unknown_id_is_not_found_and_what_is_gone_is_stopped_and_removed),
-        cmocka_unit_test(a_pod_asked_for_wrongly_is_refused_by_name_and_leaves_nothing),
-        cmocka_unit_test(a_container_asked_for_wrongly_is_refused_by_name_and_leaves_nothing),
-        cmocka_unit_test(an_image_asked_for_wrongly_gets_its_code),
-        cmocka_unit_test(what_a_containers_state_forbids_is_a_failed_precondition),
-        cmocka_unit_test(a_running_container_and_a_running_pod_can_be_removed_by_force),
+        NODE_TEST(malformed_bytes_are_an_invalid_argument_of_every_method),
+        NODE_TEST(an_unknown_id_is_not_found_and_what_is_gone_is_stopped_and_removed),
+        NODE_TEST(a_pod_asked_for_wrongly_is_refused_by_name_and_leaves_nothing),
+        NODE_TEST(a_container_asked_for_wrongly_is_refused_by_name_and_leaves_nothing),
+        NODE_TEST(an_image_asked_for_wrongly_gets_its_code),
+        NODE_TEST(what_a_containers_state_forbids_is_a_failed_precondition),
+        NODE_TEST(a_running_container_and_a_running_pod_can_be_removed_by_force),
     };
 
     return cmocka_run_group_tests(tests, fixture_open, fixture_close);
