@@ -149,14 +149,29 @@ node_census() {
   echo "rules:" "$(iptables-save 2> /dev/null | grep -E -c "^-A.*($node_subnet\.|CNI-DN-|CNI-[0-9a-f]{24})" || true)"
   echo "cgroups:" "$(node_cgroups "$node_dir" | grep -v "/$node_cgroup\$" | tr '\n' ' ')"
   echo "leases:" "$(find "$node_dir/ipam" -type f -name "$node_subnet.*" 2> /dev/null | wc -l)"
-  echo "files:" "$(find "$node_dir/r" "$node_dir/s" -mindepth 3 -regex '.*/\(shim\|pods\|containers\|blobs\|layers\)/.*' 2> /dev/null |
-    sort | tr '\n' ' ')"
+  echo "files:" "$(node_files | tr '\n' ' ')"
 }
 
-# Waits, as layers are emptied and processes reaped in the background, until the census is the one given.
+# Of pods, containers and images.
+node_files() {
+  find "$node_dir/r" "$node_dir/s" -mindepth 3 -regex '.*/\(shim\|pods\|containers\|images\|leases\|blobs\|layers\|layer-records\)/.*' \
+    2> /dev/null | sort
+}
+
+# Waits until there are none: the runtime empties layers in the background.
+node_files_wait() {
+  for _ in $(seq 300); do
+    [ -n "$(node_files)" ] || return 0
+    sleep 0.1
+  done
+  node_files >&2
+  return 1
+}
+
+# Waits, as the last processes are on their way out, until the census is the one given.
 node_census_wait() {
   local after=''
-  for _ in $(seq 300); do
+  for _ in $(seq 100); do
     after=$(node_census)
     [ "$after" != "$1" ] || return 0
     sleep 0.1

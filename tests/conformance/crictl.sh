@@ -398,6 +398,7 @@ step runc_pod_works
 step unknown_ids_are_not_found
 step what_is_not_implemented_says_so
 step everything_is_removed
+node_files_wait || wrong "files are left"
 node_stop
 node_census_wait "$before" || wrong 'it left something behind'
 passed=1
