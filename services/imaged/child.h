@@ -6,7 +6,7 @@
 
 #include "common/keeper_protocol.h"
 
-enum { CHILD_FDS_MAX = 3 };
+enum { CHILD_FDS_MAX = 4 };
 
 struct child {
     enum keeper_program program;

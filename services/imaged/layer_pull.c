@@ -13,15 +13,19 @@
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "services/imaged/layer_parents.h"
 #include "services/imaged/unpack/report.h"
+#include "services/imaged/unpack_job.h"
 
 enum { ATTEMPTS = 5, CHUNK_SIZE = 256 << 10, MARK_WAIT_MS = 100 };
 
 struct layer_work {
     struct store *store;
     struct fetcher *fetcher;
+    const struct layer_order *order;
     const struct descriptor *blob;
     const char *chain, *diff_id;
+    int parents; /* the file that unpack lists directories in */
     char *making; /* name of the layer's directory */
     int blob_fd;
     uint64_t have;    /* bytes on disk and in the digest */
@@ -71,7 +75,7 @@ static struct error *unpack_start(struct layer_work *work)
     autoclose int closing_report = report_end;
     if (fcntl(work->watermark, F_SETFL, O_NONBLOCK) < 0)
         return error_errno(errno, "pipe");
-    const struct child_fds fds = {{"blob", "watermark", "report"}, {blob, watermark_end, report_end}, 3};
+    const struct child_fds fds = {{"blob", "watermark", "report", "parents"}, {blob, watermark_end, report_end, work->parents}, 4};
     return child_spawn(work->fetcher->keeper, work->fetcher->generation, KEEPER_UNPACK, work->making, &fds, &work->unpack);
 }
 
@@ -252,6 +256,19 @@ static struct error *blob_complete(struct layer_work *work)
     return blob_verify(work);
 }
 
+/* What the archive left unsaid is said by the layers below, once they are there. */
+static struct error *parents_mend(struct layer_work *work)
+{
+    const struct layer_order *order = work->order;
+
+    if (work->result.parents_size == 0 || order->index == 0)
+        return NULL;
+    TRY(order->wait_below(order->argument, order->index));
+    FAILPOINT("imaged.layer.before_mend");
+    return layer_parents_mend(work->fetcher->keeper, work->fetcher->generation, work->making, work->parents,
+                              work->result.parents_size, order->chains, order->index);
+}
+
 static struct error *layer_finish(struct layer_work *work)
 {
     struct layer layer = {.bytes = 0};
@@ -264,6 +281,7 @@ static struct error *layer_finish(struct layer_work *work)
     if (strcmp(work->result.diff_id, work->diff_id) != 0)
         return error_new(ERROR_DATA_LOSS, "diff id mismatch: the configuration says %s, layer %s unpacks to %s", work->diff_id,
                          work->blob->digest, work->result.diff_id);
+    TRY(parents_mend(work));
     snprintf(layer.chain, sizeof(layer.chain), "%s", work->chain);
     snprintf(layer.diff_id, sizeof(layer.diff_id), "%s", work->diff_id);
     layer.bytes = work->result.bytes;
@@ -275,6 +293,7 @@ static struct error *layer_finish(struct layer_work *work)
 static struct error *layer_make(struct layer_work *work)
 {
     TRY(blob_open(work));
+    TRY(layer_parents_open(&work->parents));
     struct error *failure = blob_complete(work);
     if (failure && work->resumed > 0 && !fetcher_error_is_passing(failure)) { /* was it the old part that is bad? Once more from nothing */
         log_warn("blob is fetched anew", "blob=%s error=%s", work->blob->digest, log_quote(failure->text));
@@ -289,28 +308,6 @@ static struct error *layer_make(struct layer_work *work)
     return layer_finish(work);
 }
 
-static struct error *unpack_empty(struct store *store, struct keeper_client *keeper, uint64_t generation, const char *name)
-{
-    struct unpack_report report;
-    struct child child = {.pidfd = -1};
-    int read_end = -1, write_end = -1;
-
-    (void)store;
-    TRY(pipe_make(&read_end, &write_end));
-    autoclose int closing_read = read_end;
-    const struct child_fds fds = {{"report"}, {write_end}, 1};
-    struct error *failure = child_spawn(keeper, generation, KEEPER_UNPACK, name, &fds, &child);
-    close(write_end);
-    if (failure)
-        return failure;
-    failure = child_read(&child, read_end, &report, sizeof(report));
-    child_end(keeper, &child);
-    if (failure)
-        return failure;
-    report.text[sizeof(report.text) - 1] = '\0';
-    return report.code ? error_new((enum error_code)report.code, "unpack: %s", report.text) : NULL;
-}
-
 struct error *layer_discard(struct store *store, struct keeper_client *keeper, uint64_t generation, const char *name)
 {
     struct error *failure = NULL;
@@ -321,7 +318,7 @@ struct error *layer_discard(struct store *store, struct keeper_client *keeper, u
         if (errno != ENOTEMPTY && errno != EEXIST)
             return error_errno(errno, "remove layer directory %s", name);
         error_free(failure);
-        failure = unpack_empty(store, keeper, generation, name);
+        failure = unpack_job_run(keeper, generation, name, &(struct unpack_job){.count = 0});
     }
     return failure ? failure : error_new(ERROR_INTERNAL, "layer directory %s does not become empty", name);
 }
@@ -345,19 +342,25 @@ static void work_fini(struct layer_work *work)
     unpack_end(work);
     if (work->blob_fd >= 0)
         close(work->blob_fd);
+    if (work->parents >= 0)
+        close(work->parents);
     digest_free(work->digest);
     free(work->chunk);
     free(work->making);
 }
 
-struct error *layer_pull(struct store *store, struct fetcher *fetcher, const struct descriptor *blob, const char *chain,
-                         const char *diff_id)
+struct error *layer_pull(struct store *store, struct fetcher *fetcher, const struct descriptor *blob, const char *diff_id,
+                         const struct layer_order *order)
 {
+    const char *chain = order->chains[order->index];
+
     if (store_layer_claim(store, chain))
         return NULL;
     struct layer_work work = {
         .store = store,
         .fetcher = fetcher,
+        .order = order,
+        .parents = -1,
         .blob = blob,
         .chain = chain,
         .diff_id = diff_id,

@@ -44,7 +44,9 @@ struct layers {
     const struct image_config *config;
     struct text_list chains;
     pthread_mutex_t lock;
+    pthread_cond_t changed;
     size_t next;
+    bool *is_there;        /* of each layer */
     struct error *failure; /* the first one */
 };
 
@@ -94,27 +96,54 @@ static bool layer_next(struct layers *layers, size_t *ret)
     return is_one;
 }
 
-static void layer_failed(struct layers *layers, struct error *failure)
+/* Takes the failure. */
+static void layer_ended(struct layers *layers, size_t index, struct error *failure)
 {
     pthread_mutex_lock(&layers->lock);
+    layers->is_there[index] = !failure;
     if (layers->failure)
         error_free(failure);
     else
         layers->failure = failure;
+    pthread_cond_broadcast(&layers->changed);
     pthread_mutex_unlock(&layers->lock);
+}
+
+/* Lock held. */
+static bool are_there(const struct layers *layers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!layers->is_there[i])
+            return false;
+    }
+    return true;
+}
+
+/* They are taken in their order, so a worker has each of those below, and waits for none above. */
+static struct error *layers_below_wait(void *argument, size_t index)
+{
+    struct layers *layers = argument;
+    struct error *failure = NULL;
+
+    pthread_mutex_lock(&layers->lock);
+    while (!layers->failure && !are_there(layers, index))
+        pthread_cond_wait(&layers->changed, &layers->lock);
+    if (layers->failure)
+        failure = error_new(layers->failure->code, "a layer below was not made");
+    pthread_mutex_unlock(&layers->lock);
+    return failure;
 }
 
 static void *layer_worker_main(void *argument)
 {
     struct layer_worker *worker = argument;
     struct layers *layers = worker->layers;
-    size_t i;
+    struct layer_order order = {.chains = layers->chains.list, .wait_below = layers_below_wait, .argument = layers};
 
-    while (layer_next(layers, &i)) {
-        struct error *failure = layer_pull(&layers->pull->imaged->store, worker->fetcher, &layers->manifest->layers[i],
-                                           layers->chains.list[i], layers->config->diff_ids.list[i]);
-        if (failure)
-            layer_failed(layers, failure);
+    while (layer_next(layers, &order.index)) {
+        size_t i = order.index;
+        layer_ended(layers, i, layer_pull(&layers->pull->imaged->store, worker->fetcher, &layers->manifest->layers[i],
+                                          layers->config->diff_ids.list[i], &order));
     }
     return NULL;
 }
@@ -126,6 +155,8 @@ static struct error *layers_make(struct layers *layers, struct fetcher *first)
     struct layer_worker workers[LAYERS_AT_ONCE] = {{.layers = layers, .fetcher = first}, {.layers = layers, .fetcher = &second}};
 
     pthread_mutex_init(&layers->lock, NULL);
+    pthread_cond_init(&layers->changed, NULL);
+    layers->is_there = xcalloc(layers->manifest->layer_count + 1, sizeof(layers->is_there[0]));
     fetcher_prepare(&second, layers->pull, 1);
     bool is_second = layers->manifest->layer_count > 1 && pthread_create(&workers[1].thread, NULL, layer_worker_main, &workers[1]) == 0;
     layer_worker_main(&workers[0]);
@@ -133,6 +164,8 @@ static struct error *layers_make(struct layers *layers, struct fetcher *first)
         pthread_join(workers[1].thread, NULL);
     fetcher_fini(&second);
     pthread_mutex_destroy(&layers->lock);
+    pthread_cond_destroy(&layers->changed);
+    free(layers->is_there);
     return layers->failure;
 }
 

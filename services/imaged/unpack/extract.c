@@ -109,7 +109,7 @@ static struct error *archive_extract(struct source *source, struct writer *write
     return failure;
 }
 
-struct error *extract(int root, int blob, int watermark, struct unpack_report *report)
+struct error *extract(int root, int blob, int watermark, int parents, struct unpack_report *report)
 {
     autoptr(source) source = NULL;
     autoptr(writer) writer = writer_new(root);
@@ -121,6 +121,7 @@ struct error *extract(int root, int blob, int watermark, struct unpack_report *r
     TRY(source_drain(source));
     TRY(source_diff_id(source, &diff_id));
     TRY(writer_finish(writer, &report->bytes, &report->inodes));
+    TRY(writer_parents_write(writer, parents, &report->parents_size));
     snprintf(report->diff_id, sizeof(report->diff_id), "%s", diff_id);
     return NULL;
 }

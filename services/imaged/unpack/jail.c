@@ -15,7 +15,7 @@
 #include "common/memory.h"
 
 /* imaged owns what is below ROOT/imaged, so no link there may be followed; ROOT itself is root's. */
-static struct error *directory_open(const char *root, const char *name, int *ret_fd)
+struct error *jail_layer_open(const char *root, const char *name, int *ret_fd)
 {
     const struct open_how how = {
         .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
@@ -64,7 +64,7 @@ struct error *jail_enter(const char *root, const char *name)
     char path[4096], self[64];
     int directory = -1;
 
-    TRY(directory_open(root, name, &directory));
+    TRY(jail_layer_open(root, name, &directory));
     autoclose int closing = directory;
     snprintf(self, sizeof(self), "/proc/self/fd/%d", directory);
     ssize_t length = readlink(self, path, sizeof(path) - 1);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/memory.h"
+#include "services/imaged/unpack/implied.h"
 #include "services/imaged/unpack/path.h"
 #include "services/imaged/unpack/tree.h"
 
@@ -32,6 +33,7 @@ struct writer {
     struct directory_time *times;
     size_t time_count, time_room;
     uint64_t bytes, inodes, entries;
+    struct implied implied;
 };
 
 /* What one entry is to become. */
@@ -70,6 +72,7 @@ void writer_free(struct writer *writer)
     for (size_t i = 0; i < writer->time_count; i++)
         free(writer->times[i].path);
     free(writer->times);
+    implied_fini(&writer->implied);
     free(writer);
 }
 
@@ -93,10 +96,10 @@ static struct error *directory_imply(struct writer *writer, const char *path)
 
     if (parent < 0)
         return error_errno(errno, "open directory \"%s\"", above);
-    if (mkdirat(parent, name, 0755) == 0)
-        writer->inodes++;
-    else if (errno != EEXIST)
-        return error_errno(errno, "make directory \"%s\"", path);
+    if (mkdirat(parent, name, 0755) < 0)
+        return errno == EEXIST ? NULL : error_errno(errno, "make directory \"%s\"", path);
+    writer->inodes++;
+    implied_add(&writer->implied, path);
     return NULL;
 }
 
@@ -133,7 +136,7 @@ static struct error *parent_open(struct writer *writer, const char *path, int *r
     return NULL;
 }
 
-static bool attribute_is_wanted(const char *name)
+bool attribute_is_wanted(const char *name)
 {
     if (strncmp(name, "user.overlay.", 13) == 0)
         return false; /* ours alone: it would be an order to the overlay */
@@ -429,4 +432,13 @@ struct error *writer_finish(struct writer *writer, uint64_t *ret_bytes, uint64_t
     *ret_bytes = writer->bytes;
     *ret_inodes = writer->inodes;
     return NULL;
+}
+
+struct error *writer_parents_write(struct writer *writer, int fd, uint64_t *ret_size)
+{
+    autofree const char **named = xcalloc(writer->time_count + 1, sizeof(*named));
+
+    for (size_t i = 0; i < writer->time_count; i++)
+        named[i] = writer->times[i].path;
+    return implied_write(&writer->implied, named, writer->time_count, fd, ret_size);
 }

@@ -32,6 +32,7 @@ struct fixture {
     char *tar;
     size_t tar_size;
     struct unpack_report report;
+    int parents; /* where the directories are listed that have no entry */
 };
 
 enum { TAR_MAX = 4 << 20 };
@@ -48,6 +49,7 @@ static int set_up(void **state)
     snprintf(path, sizeof(path), "%s/layer", fixture->directory);
     mkdir(path, 0700);
     fixture->root = open(path, O_RDONLY | O_DIRECTORY);
+    fixture->parents = memfd_create("parents", MFD_CLOEXEC);
     fixture->tar = xcalloc(1, TAR_MAX);
     fixture->archive = archive_write_new();
     archive_write_set_format_pax(fixture->archive);
@@ -66,6 +68,7 @@ static int tear_down(void **state)
     close(directory);
     rmdir(fixture->directory);
     close(fixture->root);
+    close(fixture->parents);
     archive_write_free(fixture->archive);
     free(fixture->tar);
     free(fixture);
@@ -137,7 +140,7 @@ static struct error *extract_bytes(struct fixture *fixture, const void *data, si
     assert_int_equal(pipe(pipes), 0);
     assert_null(fd_write_all(pipes[1], &mark, sizeof(mark)));
     close(pipes[1]);
-    struct error *failure = extract(fixture->root, blob, pipes[0], &fixture->report);
+    struct error *failure = extract(fixture->root, blob, pipes[0], fixture->parents, &fixture->report);
     close(pipes[0]);
     return failure;
 }
@@ -224,6 +227,41 @@ static void a_directory_keeps_its_time_when_files_come_into_it(void **state)
     assert_int_equal(status_of(fixture, "etc").st_mtim.tv_sec, 1000000000);
 }
 
+/* The paths, each with a blank behind it. */
+static void lists_parents(struct fixture *fixture, const char *expected)
+{
+    char list[256] = "";
+
+    assert_int_equal(pread(fixture->parents, list, sizeof(list) - 1, 0), fixture->report.parents_size);
+    for (size_t i = 0; i < fixture->report.parents_size; i++)
+        list[i] = list[i] ? list[i] : ' ';
+    assert_string_equal(list, expected);
+}
+
+static void directories_without_an_entry_are_listed(void **state)
+{
+    struct fixture *fixture = *state;
+
+    put_file(fixture, "z/late/file", "x");
+    put_file(fixture, "./tmp//a/b/file", "x");
+    put_directory(fixture, "etc");
+    put_file(fixture, "etc/conf.d/x", "x");
+    put_directory(fixture, "z/late"); /* named after all */
+    assert_fine(extract_tar(fixture));
+    lists_parents(fixture, "etc/conf.d tmp tmp/a tmp/a/b z ");
+}
+
+static void an_archive_that_names_all_its_directories_lists_none(void **state)
+{
+    struct fixture *fixture = *state;
+
+    put_directory(fixture, "./");
+    put_directory(fixture, "a/");
+    put_file(fixture, "a/file", "x");
+    assert_fine(extract_tar(fixture));
+    lists_parents(fixture, "");
+}
+
 static void the_diff_id_is_of_the_whole_stream_to_its_very_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -307,7 +345,7 @@ static void a_blob_that_is_given_up_is_no_layer(void **state)
     assert_int_equal(pipe(pipes), 0);
     assert_null(fd_write_all(pipes[1], &mark, sizeof(mark)));
     close(pipes[1]);
-    assert_refused(extract(fixture->root, blob, pipes[0], &fixture->report), ERROR_ABORTED, "given up");
+    assert_refused(extract(fixture->root, blob, pipes[0], fixture->parents, &fixture->report), ERROR_ABORTED, "given up");
     close(pipes[0]);
 }
 
@@ -540,6 +578,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_file_gets_owner_mode_time_and_data),
         TEST(a_directory_keeps_its_time_when_files_come_into_it),
+        TEST(directories_without_an_entry_are_listed),
+        TEST(an_archive_that_names_all_its_directories_lists_none),
         TEST(the_diff_id_is_of_the_whole_stream_to_its_very_end),
         TEST(a_gzip_of_several_members_is_read_whole),
         TEST(a_cut_gzip_is_refused_wherever_it_is_cut),
