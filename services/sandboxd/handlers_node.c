@@ -67,7 +67,7 @@ static void status_pack(struct sandboxd *d, const struct error *network, const c
     const struct config_runtime *runtime = NULL;
     autoptr(error) no_runtime = runtime_find(d, "", &runtime);
 
-    condition_set(&conditions[0], "RuntimeReady", no_runtime, "NoRuntime");
+    condition_set(&conditions[0], "RuntimeReady", no_runtime, d->default_runtime ? "RuntimeMissing" : "NoRuntime");
     condition_set(&conditions[1], "NetworkReady", network, reason);
     status.n_conditions = 2;
     status.conditions = pointers;

@@ -64,7 +64,7 @@ static struct error *plugins_check(struct sandboxd *d, const struct cni_network 
 {
     for (size_t i = 0; i < cni_network_plugin_count(network); i++) {
         autofree char *path = NULL;
-        struct error *error = cni_plugin_find(cni_network_plugin_type(network, i), d->config->cni_bin_dirs, &path);
+        struct error *error = cni_network_find_plugin(network, i, d->config->cni_bin_dirs, &path);
         if (error) {
             error->code = ERROR_FAILED_PRECONDITION;
             return error_wrap(error, "network \"%s\"", cni_network_name(network));

@@ -93,7 +93,7 @@ static struct error *plugin_invoke(struct pod *pod, const struct cni_network *ne
     autoptr(cni_invocation) invocation = NULL;
     __attribute__((cleanup(plugin_output_fini))) struct plugin_output output = {0};
 
-    TRY(cni_plugin_find(type, pod->d->config->cni_bin_dirs, &path));
+    TRY(cni_network_find_plugin(network, index, pod->d->config->cni_bin_dirs, &path));
     TRY(cni_compose(network, index, command, &attachment, previous, &invocation));
     TRY(plugin_run(pod, step, path, invocation, &output));
     if (output.wait_status != 0)

@@ -1,9 +1,11 @@
 /* How the default runtime is chosen. */
 #include "services/sandboxd/runtime.h"
 
-#include <string.h>
-#include <sys/vfs.h>
+#include <errno.h>
 #include <linux/magic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "common/fd.h"
 
@@ -41,11 +43,26 @@ const struct config_runtime *runtime_default(const struct config *config)
     return runc ? runc : config->runtime_count ? &config->runtimes[0] : NULL;
 }
 
+/* Where this user cannot look, the shim, as root, may well find it: only what is surely not there is an error. */
+static struct error *runtime_check(const struct config_runtime *runtime)
+{
+    struct stat info;
+    int result = stat(runtime->path, &info);
+
+    if (result < 0 && errno != ENOENT && errno != ENOTDIR)
+        return NULL;
+    if (result < 0)
+        return error_new(ERROR_FAILED_PRECONDITION, "OCI runtime \"%s\": %s is missing", runtime->name, runtime->path);
+    if (!S_ISREG(info.st_mode) || !(info.st_mode & 0111))
+        return error_new(ERROR_FAILED_PRECONDITION, "OCI runtime \"%s\": %s is no program", runtime->name, runtime->path);
+    return NULL;
+}
+
 struct error *runtime_find(const struct sandboxd *d, const char *handler, const struct config_runtime **ret)
 {
     *ret = *handler ? runtime_named(d->config, handler) : d->default_runtime;
     if (*ret)
-        return NULL;
+        return runtime_check(*ret);
     if (*handler)
         return error_new(ERROR_INVALID_ARGUMENT, "no runtime for \"%s\" is configured", handler);
     return error_new(ERROR_FAILED_PRECONDITION, "no OCI runtime is installed (neither crun nor runc) or configured");

@@ -3,7 +3,8 @@
 
 #include "services/sandboxd/sandboxd.h"
 
-/* The runtime of a handler ("" is the default). INVALID_ARGUMENT for an unknown one, FAILED_PRECONDITION when none is installed. */
+/* The runtime of a handler ("" is the default). INVALID_ARGUMENT for an unknown one, FAILED_PRECONDITION when none is installed, or
+ * its program has gone. */
 struct error *runtime_find(const struct sandboxd *d, const char *handler, const struct config_runtime **ret)
     __attribute__((warn_unused_result));
 

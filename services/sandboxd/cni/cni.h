@@ -42,6 +42,14 @@ const char *cni_network_plugin_type(const struct cni_network *network, size_t in
 struct error *cni_plugin_find(const char *type, char *const *bin_dirs, char **ret_path)
     __attribute__((warn_unused_result));
 
+/* The address manager that plugin `index` will run, or NULL; borrowed. */
+const char *cni_network_ipam_type(const struct cni_network *network, size_t index);
+
+/* The program of plugin `index`. NOT_FOUND also where its address manager is missing: without that one the plugin can neither
+ * give nor take back an address. */
+struct error *cni_network_find_plugin(const struct cni_network *network, size_t index, char *const *bin_dirs, char **ret_path)
+    __attribute__((warn_unused_result));
+
 /* What the pod asks of plugins that declare a capability: portMappings, dns. JSON, to be kept with the attachment; the
  * caller frees it. "{}" when it asks for nothing. */
 char *cni_runtime_config(const Runtime__V1__PodSandboxConfig *config);

@@ -174,6 +174,13 @@ const char *cni_network_plugin_type(const struct cni_network *network, size_t in
     return json_string_value(json_object_get(cni_network_plugin(network, index), "type"));
 }
 
+const char *cni_network_ipam_type(const struct cni_network *network, size_t index)
+{
+    const char *type = json_string_value(json_object_get(json_object_get(cni_network_plugin(network, index), "ipam"), "type"));
+
+    return type && type[0] ? type : NULL;
+}
+
 static char *directories_join(char *const *directories, const char *separator)
 {
     char *text = xstrdup("");
@@ -184,6 +191,16 @@ static char *directories_join(char *const *directories, const char *separator)
         text = longer;
     }
     return text;
+}
+
+struct error *cni_network_find_plugin(const struct cni_network *network, size_t index, char *const *bin_dirs, char **ret_path)
+{
+    const char *ipam = cni_network_ipam_type(network, index);
+    autofree char *ipam_path = NULL;
+
+    if (ipam && !strchr(ipam, '/'))
+        TRY(cni_plugin_find(ipam, bin_dirs, &ipam_path));
+    return cni_plugin_find(cni_network_plugin_type(network, index), bin_dirs, ret_path);
 }
 
 struct error *cni_plugin_find(const char *type, char *const *bin_dirs, char **ret_path)

@@ -108,6 +108,26 @@ static void a_plugin_is_found_in_the_first_directory_that_has_it(void **state)
     assert_non_null(strstr(missing->text, "/nowhere, /bin, /usr/bin"));
 }
 
+static void a_plugin_without_its_address_manager_is_missing(void **state)
+{
+    static const char text[] = "{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"sh\",\"ipam\":{\"type\":\"no-ipam\"}},"
+                               "{\"type\":\"sh\",\"ipam\":{}},{\"type\":\"sh\",\"ipam\":\"odd\"},{\"type\":\"sh\",\"ipam\":{\"type\":\"cat\"}}]}";
+    char *directories[] = {"/bin", NULL};
+    autoptr(cni_network) network = NULL;
+
+    (void)state;
+    assert_null(cni_network_parse("a.conflist", text, strlen(text), &network));
+    for (size_t i = 0; i < 4; i++) {
+        autofree char *path = NULL;
+        autoptr(error) error = cni_network_find_plugin(network, i, directories, &path);
+        assert_int_equal(error ? error->code : 0, i == 0 ? ERROR_NOT_FOUND : 0);
+        assert_true(!error || strstr(error->text, "no-ipam"));
+        assert_true(error || strcmp(path, "/bin/sh") == 0);
+    }
+    assert_string_equal(cni_network_ipam_type(network, 0), "no-ipam");
+    assert_null(cni_network_ipam_type(network, 1));
+}
+
 static char *ports_text(void)
 {
     Runtime__V1__PodSandboxConfig config = RUNTIME__V1__POD_SANDBOX_CONFIG__INIT;
@@ -266,6 +286,7 @@ int main(void)
         cmocka_unit_test(the_highest_known_version_is_taken),
         cmocka_unit_test(bad_configurations_are_refused_with_the_reason),
         cmocka_unit_test(a_plugin_is_found_in_the_first_directory_that_has_it),
+        cmocka_unit_test(a_plugin_without_its_address_manager_is_missing),
         cmocka_unit_test(a_pods_ports_and_dns_are_capability_arguments),
         cmocka_unit_test(the_first_plugin_gets_its_configuration_and_environment),
         cmocka_unit_test(a_plugin_gets_only_the_capabilities_it_declares_and_the_answer_before),
