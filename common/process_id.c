@@ -12,19 +12,24 @@
 #include <threads.h>
 
 #include "common/fd.h"
+#include "common/log.h"
 
 enum { PID_FS_MAGIC_NUMBER = 0x50494446 }; /* linux/magic.h of 6.9 and later */
 
 static char boot_id_text[BOOT_ID_SIZE]; /* written once, by boot_id_load */
 
+/* Without it a record of an earlier boot would look like one of this: no program of ours may go on then. */
 static void boot_id_load(void)
 {
     autofree char *text = NULL;
     size_t size = 0;
 
     autoptr(error) failure = file_read_all("/proc/sys/kernel/random/boot_id", 64, &text, &size);
-    if (!failure)
-        snprintf(boot_id_text, sizeof(boot_id_text), "%.36s", text);
+    if (failure || size < BOOT_ID_SIZE - 1) {
+        log_error("the boot id cannot be read", "error=%s", log_quote(failure ? failure->text : "too short"));
+        abort();
+    }
+    snprintf(boot_id_text, sizeof(boot_id_text), "%.36s", text);
 }
 
 const char *boot_id(void)

@@ -64,6 +64,7 @@ static struct pod *pod_of(struct sandboxd *d, const char *id)
     return NULL;
 }
 
+/* Saved at once: the time at which it was found ended is the same ever after. */
 static void container_classify(struct container *container)
 {
     Bulkhead__ContainerRecord *record = container->record;
@@ -79,6 +80,10 @@ static void container_classify(struct container *container)
     record->finished_at_ns = clock_realtime_ns();
     text_set(&record->reason, "ContainerStatusUnknown");
     text_set(&record->message, "The node was restarted while the container ran");
+    autoptr(error) unsaved = container_save(container);
+    if (unsaved)
+        log_warn("an end by a restart of the node is not saved", "container=%s error=%s", record->id,
+                 log_quote(unsaved->text));
 }
 
 static struct error *container_load(struct sandboxd *d, const char *id, const void *data, size_t size)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -167,6 +168,8 @@ static _Noreturn void keeper_exec(const struct backstop *backstop)
         fcntl(LISTENER_FD, F_SETFD, 0);
     else if (backstop->listener >= 0)
         dup2(backstop->listener, LISTENER_FD);
+    /* What we were started with beside that, the keeper would hold for ever. */
+    syscall(SYS_close_range, backstop->listener >= 0 ? LISTENER_FD + 1 : LISTENER_FD, ~0U, CLOSE_RANGE_CLOEXEC);
     execv(program, arguments);
     dprintf(STDERR_FILENO, "%s: %s\n", program, strerror(errno));
     _exit(127);
