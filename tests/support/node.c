@@ -292,6 +292,19 @@ static size_t mounts_below(const char *directory)
     return lines_with(command);
 }
 
+static size_t process_entries(pid_t pid, const char *what)
+{
+    autofree char *path = xasprintf("/proc/%d/%s", pid, what);
+    DIR *directory = opendir(path);
+    size_t count = 0;
+
+    for (const struct dirent *entry; directory && (entry = readdir(directory));)
+        count += entry->d_name[0] != '.';
+    if (directory)
+        closedir(directory);
+    return count;
+}
+
 char *node_census(const struct node *node)
 {
     autofree char *cgroups = xasprintf("find /sys/fs/cgroup -path '*/unified' -prune -o -type d -path '*%s/*' -print 2>/dev/null", node->cgroup);
@@ -306,7 +319,9 @@ char *node_census(const struct node *node)
 
     for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
         autofree char *before = text;
-        text = xasprintf("%s%s %zu\n", before, programs[i], node_process_count(node, programs[i]));
+        pid_t pid = node_process(node, programs[i]);
+        text = xasprintf("%s%s %zu fds %zu\n", before, programs[i], node_process_count(node, programs[i]),
+                         process_entries(pid, "fd"));
     }
     return text;
 }
