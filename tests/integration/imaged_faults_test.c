@@ -20,6 +20,7 @@ enum { LARGE = 3 << 20, DISK_MB = 96 };
 
 static struct bench bench;
 static struct shelf shelf;
+static char *failpoints;
 
 /* Sets how large the file system of imaged's root may be. */
 static void disk_resize(const char *options, unsigned long flags)
@@ -35,6 +36,10 @@ static int bench_open(void **state)
     bench_prepare(&bench);
     disk_resize("mode=711,size=96m,nr_inodes=100k", 0);
     shelf_open(&shelf);
+    failpoints = xasprintf("%s/failpoints", bench.directory);
+    assert_int_equal(mkdir(failpoints, 0777), 0);
+    assert_int_equal(chmod(failpoints, 0777), 0); /* imaged renames what it has met */
+    setenv("BULKHEAD_FAILPOINT_DIR", failpoints, 1);
     bench_start(&bench);
     return 0;
 }
@@ -558,6 +563,52 @@ static void proof_for_the_registry_is_not_shown_to_its_mirrors(void **state)
     shelf_close(&mirror);
 }
 
+/* Two layers; the upper one has a file in a directory that only the lower one names. */
+static void image_of_two_put(const char *tag)
+{
+    struct tarball low, high;
+    char digest[DIGEST_TEXT_SIZE];
+
+    tarball_init(&low, 1 << 20);
+    tarball_directory(&low, "tmp", 01777);
+    tarball_file(&low, tag, "x", 1);
+    tarball_finish(&low);
+    tarball_init(&high, 1 << 20);
+    tarball_file(&high, "tmp/late", tag, strlen(tag));
+    tarball_finish(&high);
+    const struct shelf_layer layers[] = {shelf_layer_plain(low.data, low.size),
+                                         shelf_layer_plain(high.data, high.size)};
+    shelf_image(&shelf, tag, layers, 2, digest);
+    tarball_fini(&low);
+    tarball_fini(&high);
+}
+
+static void imaged_killed_at_each_of_its_failpoints_goes_on(void **state)
+{
+    static const char *const names[] = {"imaged.layer.chunk", "imaged.layer.before_mend", "imaged.layer.before_publish",
+                                        "imaged.pull.before_record"};
+    autofree char *other_modes = xasprintf("stat -c %%a %s/imaged/layers/*/tmp | grep -v '^1777$'", bench.root);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        autofree char *point = xasprintf("%s/%s", failpoints, names[i]), *hit = xasprintf("%s.hit", point);
+        autofree char *rest = xasprintf("a/b:%s", names[i]);
+        FILE *file = fopen(point, "we");
+        fputs("kill", file);
+        fclose(file);
+        image_of_two_put(names[i]);
+        pull_fine(rest);
+        assert_int_equal(access(hit, F_OK), 0);
+        assert_int_equal(files_count(&bench, "layers"), 2 * (i + 1));
+    }
+    assert_int_not_equal(system(other_modes), 0);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        autofree char *rest = xasprintf("a/b:%s", names[i]), *name = shelf_name(&shelf, rest);
+        fine(remove_image(&bench, name));
+    }
+    nothing_is_left(&bench);
+}
+
 static uint64_t disk_used_kb(void)
 {
     autofree char *command = xasprintf("df -k --output=used %s | tail -1", bench.root);
@@ -682,6 +733,7 @@ int main(void)
         TEST(a_registry_that_says_nothing_is_unavailable),
         TEST(proof_does_not_follow_a_redirect_to_another_server),
         TEST(proof_for_the_registry_is_not_shown_to_its_mirrors),
+        TEST(imaged_killed_at_each_of_its_failpoints_goes_on),
         TEST(a_disk_that_is_full_is_told_and_heals),
         TEST(a_layer_that_swells_fills_the_disk_and_is_removed),
         TEST(a_disk_without_inodes_is_told_and_heals),

@@ -14,13 +14,17 @@ void implied_fini(struct implied *implied)
     free(implied->paths);
 }
 
-void implied_add(struct implied *implied, const char *path)
+struct error *implied_add(struct implied *implied, const char *path)
 {
+    implied->bytes += strlen(path) + 1;
+    if (implied->bytes > UNPACK_PARENTS_MAX)
+        return error_new(ERROR_RESOURCE_EXHAUSTED, "too many directories have no entry of their own");
     if (implied->count == implied->room) {
         implied->room = implied->room ? implied->room * 2 : 64;
         implied->paths = xreallocarray(implied->paths, implied->room, sizeof(implied->paths[0]));
     }
     implied->paths[implied->count++] = xstrdup(path);
+    return NULL;
 }
 
 static int path_compare(const void *one, const void *other)
@@ -44,8 +48,6 @@ struct error *implied_write(struct implied *implied, const char **named, size_t 
             next++;
         if (next < named_count && strcmp(named[next], path) == 0)
             continue;
-        if (*ret_size + size > UNPACK_PARENTS_MAX)
-            return error_new(ERROR_RESOURCE_EXHAUSTED, "too many directories have no entry of their own");
         TRY(fd_write_all(fd, path, size));
         *ret_size += size;
     }

@@ -10,7 +10,7 @@
 /* "parents" is a file in memory, of this size: the paths of the directories that the archive does not name but has things in, each with its NUL.
  * What they are (owner, mode, attributes, times) is said by a layer below, if one has them. "below" is one too, with the names of those layers'
  * directories, the topmost first, each with its NUL. */
-enum { UNPACK_PARENTS_MAX = 4 << 20 };
+enum { UNPACK_PARENTS_MAX = 16 << 20 };
 
 /* A watermark is 8 bytes in this machine's order: how many bytes of the blob may be read. Only the last one counts. This bit says that
  * it is the whole blob, and that its digest was right; a pipe that ends without it means that there will be no more. */

@@ -99,8 +99,7 @@ static struct error *directory_imply(struct writer *writer, const char *path)
     if (mkdirat(parent, name, 0755) < 0)
         return errno == EEXIST ? NULL : error_errno(errno, "make directory \"%s\"", path);
     writer->inodes++;
-    implied_add(&writer->implied, path);
-    return NULL;
+    return implied_add(&writer->implied, path);
 }
 
 static struct error *directories_imply(struct writer *writer, const char *path)

@@ -20,8 +20,7 @@ DEFINE_AUTOPTR(writer)
 struct error *writer_add(struct writer *writer, struct archive *archive, struct archive_entry *entry)
     __attribute__((warn_unused_result));
 
-/* Writes the paths of the directories that were made only for what is in them, each with its NUL. RESOURCE_EXHAUSTED: more than
- * UNPACK_PARENTS_MAX bytes. */
+/* Writes the paths of the directories that were made only for what is in them, each with its NUL. */
 struct error *writer_parents_write(struct writer *writer, int fd, uint64_t *ret_size) __attribute__((warn_unused_result));
 
 /* Is an image's extended attribute of this name kept? */

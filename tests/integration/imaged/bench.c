@@ -23,7 +23,7 @@
 #include "common/ipc.h"
 #include "common/memory.h"
 
-enum { CALL_LIMIT_S = 60, SETTLE_TRIES = 300 };
+enum { CALL_LIMIT_S = 60, SETTLE_TRIES = 900 };
 
 void pause_ms(long ms)
 {

@@ -43,6 +43,11 @@ void tarball_file(struct tarball *tarball, const char *path, const void *data, s
     entry_put(tarball, archive_entry_new(), path, S_IFREG | 0644, data, size);
 }
 
+void tarball_directory(struct tarball *tarball, const char *path, mode_t mode)
+{
+    entry_put(tarball, archive_entry_new(), path, S_IFDIR | mode, NULL, 0);
+}
+
 void tarball_symlink(struct tarball *tarball, const char *path, const char *to)
 {
     struct archive_entry *entry = archive_entry_new();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/types.h>
 
 struct tarball {
     struct archive *archive;
@@ -13,6 +14,7 @@ struct tarball {
 void tarball_init(struct tarball *tarball, size_t room);
 void tarball_fini(struct tarball *tarball);
 void tarball_file(struct tarball *tarball, const char *path, const void *data, size_t size);
+void tarball_directory(struct tarball *tarball, const char *path, mode_t mode);
 void tarball_symlink(struct tarball *tarball, const char *path, const char *to);
 void tarball_hard_link(struct tarball *tarball, const char *path, const char *to);
 void tarball_finish(struct tarball *tarball);

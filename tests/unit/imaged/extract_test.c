@@ -262,6 +262,23 @@ static void an_archive_that_names_all_its_directories_lists_none(void **state)
     lists_parents(fixture, "");
 }
 
+/* One entry of 4 KB implies 2,000 directories whose paths are 4 MB. */
+static void an_archive_of_deep_paths_does_not_fill_the_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[4001];
+
+    for (int i = 0; i < 6; i++) {
+        memset(path, 'a' + i, sizeof(path) - 1);
+        for (size_t at = 1; at < sizeof(path) - 1; at += 2)
+            path[at] = '/';
+        path[sizeof(path) - 2] = 'f';
+        path[sizeof(path) - 1] = '\0';
+        put_file(fixture, path, "x");
+    }
+    assert_refused(extract_tar(fixture), ERROR_RESOURCE_EXHAUSTED, "no entry of their own");
+}
+
 static void the_diff_id_is_of_the_whole_stream_to_its_very_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -580,6 +597,7 @@ int main(void)
         TEST(a_directory_keeps_its_time_when_files_come_into_it),
         TEST(directories_without_an_entry_are_listed),
         TEST(an_archive_that_names_all_its_directories_lists_none),
+        TEST(an_archive_of_deep_paths_does_not_fill_the_memory),
         TEST(the_diff_id_is_of_the_whole_stream_to_its_very_end),
         TEST(a_gzip_of_several_members_is_read_whole),
         TEST(a_cut_gzip_is_refused_wherever_it_is_cut),
