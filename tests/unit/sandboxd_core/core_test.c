@@ -66,7 +66,7 @@ static int node_set_up(void **state)
     node->config.cni_conf_dir = (char *)"/nowhere";
     node->config.cni_bin_dirs = no_directories;
     node->config.cni_timeout_s = 10;
-    node->runtime = (struct config_runtime){.name = (char *)"runc", .path = (char *)"/usr/sbin/runc"};
+    node->runtime = (struct config_runtime){.name = (char *)"runc", .path = (char *)"/bin/sh"};
     node->config.runtimes = &node->runtime;
     node->config.runtime_count = 1;
     stand_in_reset(node->config.state);
@@ -412,6 +412,32 @@ static void a_created_container_makes_way_for_a_later_attempt(void **state)
     assert_int_equal(entries_below(*state, "containers"), 1);
 }
 
+static void *starter_run(void *argument)
+{
+    struct ipc_call call = call_new(10000);
+
+    return container_start(argument, &call);
+}
+
+static void starts_at_once_are_one_step_whose_result_all_get(void **state)
+{
+    struct sandboxd *d = node_start(*state);
+    char *pod = must_run_pod(d), *id = must_create_container(d, pod, 0);
+    auto_container container = NULL;
+    pthread_t threads[4];
+
+    stand_in.delay_ms[SHIM_START] = 200;
+    assert_null(table_find_container(d, id, &container));
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, starter_run, container), 0);
+    for (size_t i = 0; i < 4; i++) {
+        void *error = NULL;
+        pthread_join(threads[i], &error);
+        assert_null(error);
+    }
+    assert_int_equal(stand_in_count(SHIM_START), 1);
+}
+
 static void an_exec_runs_once_however_often_it_is_asked(void **state)
 {
     struct sandboxd *d = node_start(*state);
@@ -557,6 +583,7 @@ int main(void)
         NODE_TEST(an_exit_is_recorded_once_and_then_acknowledged),
         NODE_TEST(a_stop_signals_then_kills_at_the_deadline),
         NODE_TEST(a_created_container_makes_way_for_a_later_attempt),
+        NODE_TEST(starts_at_once_are_one_step_whose_result_all_get),
         NODE_TEST(an_exec_runs_once_however_often_it_is_asked),
         NODE_TEST(a_successor_goes_on_with_a_creation_cut_short),
         NODE_TEST(an_exit_while_sandboxd_is_dead_is_known_to_its_successor),

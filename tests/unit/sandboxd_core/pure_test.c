@@ -8,9 +8,11 @@
 
 #include <cmocka.h>
 
+#include "proto/cri.pb-c.h"
 #include "services/sandboxd/canonical.h"
 #include "services/sandboxd/filter.h"
 #include "services/sandboxd/reconcile.h"
+#include "services/sandboxd/runtime.h"
 #include "services/sandboxd/state.h"
 #include "services/sandboxd/stats.h"
 
@@ -30,6 +32,53 @@ static void an_exited_container_only_goes_away(void **state)
     for (uint32_t to = 0; to <= CONTAINER_GONE; to++)
         assert_int_equal(container_state_may_move(CONTAINER_EXITED, to), to == CONTAINER_REMOVING);
     assert_false(container_state_may_move(CONTAINER_RUNNING, CONTAINER_REMOVING));
+}
+
+/* Each allowed move, and there is no other. */
+static void the_tables_allow_exactly_these_moves(void **state)
+{
+    static const uint8_t pods[][2] = {
+        {POD_CREATING, POD_READY},    {POD_CREATING, POD_UNDOING},  {POD_READY, POD_STOPPING},
+        {POD_READY, POD_REMOVING},    {POD_READY, POD_UNDOING},     {POD_STOPPING, POD_NOTREADY},
+        {POD_STOPPING, POD_REMOVING}, {POD_NOTREADY, POD_REMOVING}, {POD_REMOVING, POD_GONE},
+        {POD_UNDOING, POD_GONE},
+    };
+    static const uint8_t containers[][2] = {
+        {CONTAINER_CREATING, CONTAINER_CREATED}, {CONTAINER_CREATING, CONTAINER_UNDOING},
+        {CONTAINER_CREATED, CONTAINER_RUNNING},  {CONTAINER_CREATED, CONTAINER_EXITED},
+        {CONTAINER_CREATED, CONTAINER_REMOVING}, {CONTAINER_CREATED, CONTAINER_UNDOING},
+        {CONTAINER_RUNNING, CONTAINER_EXITED},   {CONTAINER_EXITED, CONTAINER_REMOVING},
+        {CONTAINER_REMOVING, CONTAINER_GONE},    {CONTAINER_UNDOING, CONTAINER_GONE},
+    };
+    bool pod_may[10][10] = {{false}}, container_may[10][10] = {{false}};
+
+    (void)state;
+    for (size_t i = 0; i < 10; i++) {
+        pod_may[pods[i][0]][pods[i][1]] = true;
+        container_may[containers[i][0]][containers[i][1]] = true;
+    }
+    for (uint32_t from = 0; from < 10; from++) {
+        for (uint32_t to = 0; to < 10; to++) {
+            assert_int_equal(pod_state_may_move(from, to), pod_may[from][to]);
+            assert_int_equal(container_state_may_move(from, to), container_may[from][to]);
+        }
+    }
+}
+
+static void clients_are_told_of_a_state_in_cris_words(void **state)
+{
+    (void)state;
+    assert_int_equal(pod_state_to_cri(POD_READY), RUNTIME__V1__POD_SANDBOX_STATE__SANDBOX_READY);
+    for (uint32_t other = POD_STOPPING; other <= POD_REMOVING; other++)
+        assert_int_equal(pod_state_to_cri(other), RUNTIME__V1__POD_SANDBOX_STATE__SANDBOX_NOTREADY);
+    assert_int_equal(container_state_to_cri(CONTAINER_CREATED), RUNTIME__V1__CONTAINER_STATE__CONTAINER_CREATED);
+    assert_int_equal(container_state_to_cri(CONTAINER_RUNNING), RUNTIME__V1__CONTAINER_STATE__CONTAINER_RUNNING);
+    assert_int_equal(container_state_to_cri(CONTAINER_EXITED), RUNTIME__V1__CONTAINER_STATE__CONTAINER_EXITED);
+    assert_int_equal(container_state_to_cri(CONTAINER_REMOVING), RUNTIME__V1__CONTAINER_STATE__CONTAINER_EXITED);
+    assert_int_equal(container_state_to_cri(99), RUNTIME__V1__CONTAINER_STATE__CONTAINER_UNKNOWN);
+    assert_string_equal(pod_state_name(POD_NOTREADY), "notready");
+    assert_string_equal(container_state_name(CONTAINER_UNDOING), "undoing");
+    assert_string_equal(container_state_name(99), "unknown");
 }
 
 static void unfinished_objects_are_in_no_list(void **state)
@@ -106,12 +155,64 @@ static void a_keyed_value_is_found_by_its_whole_key(void **state)
     assert_int_equal(keyed_value("", "rss"), 0);
 }
 
+/* A program, one that is missing, a file that is no program, a directory that is none. */
+static struct config_runtime runtimes[] = {{(char *)"crun", (char *)"/bin/sh"},
+                                           {(char *)"gone", (char *)"/no/such/program"},
+                                           {(char *)"file", (char *)"/etc/passwd"},
+                                           {(char *)"below", (char *)"/etc/passwd/crun"}};
+
+static void handler_is(const struct sandboxd *d, const char *handler, enum error_code code, const char *expected)
+{
+    const struct config_runtime *runtime = NULL;
+    autoptr(error) error = runtime_find(d, handler, &runtime);
+
+    assert_int_equal(error ? error->code : 0, code);
+    if (error)
+        assert_non_null(strstr(error->text, expected));
+    else
+        assert_string_equal(runtime->name, expected);
+}
+
+static void a_handler_is_a_configured_runtime_whose_program_is_there(void **state)
+{
+    struct config config = {.runtimes = runtimes, .runtime_count = 4};
+    struct sandboxd d = {.config = &config};
+
+    (void)state;
+    handler_is(&d, "", ERROR_FAILED_PRECONDITION, "no OCI runtime is installed");
+    d.default_runtime = runtime_default(&config);
+    handler_is(&d, "", 0, "crun");
+    handler_is(&d, "crun", 0, "crun");
+    handler_is(&d, "runc", ERROR_INVALID_ARGUMENT, "no runtime for \"runc\" is configured");
+    handler_is(&d, "gone", ERROR_FAILED_PRECONDITION, "/no/such/program is missing");
+    handler_is(&d, "below", ERROR_FAILED_PRECONDITION, "/etc/passwd/crun is missing");
+    handler_is(&d, "file", ERROR_FAILED_PRECONDITION, "/etc/passwd is no program");
+}
+
+static void the_default_runtime_is_the_configured_one_or_the_first_that_works(void **state)
+{
+    struct config config = {.default_runtime_name = (char *)"file", .runtimes = runtimes, .runtime_count = 4};
+
+    (void)state;
+    assert_string_equal(runtime_default(&config)->name, "file");
+    config.default_runtime_name = NULL;
+    assert_string_equal(runtime_default(&config)->name, "crun");
+    config.runtimes = &runtimes[2], config.runtime_count = 2;
+    assert_string_equal(runtime_default(&config)->name, "file");
+    config.runtime_count = 0;
+    assert_null(runtime_default(&config));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stopped_pod_never_becomes_ready_again),
         cmocka_unit_test(an_exited_container_only_goes_away),
+        cmocka_unit_test(the_tables_allow_exactly_these_moves),
+        cmocka_unit_test(clients_are_told_of_a_state_in_cris_words),
         cmocka_unit_test(unfinished_objects_are_in_no_list),
+        cmocka_unit_test(a_handler_is_a_configured_runtime_whose_program_is_there),
+        cmocka_unit_test(the_default_runtime_is_the_configured_one_or_the_first_that_works),
         cmocka_unit_test(the_backoff_doubles_and_ends_at_thirty_seconds),
         cmocka_unit_test(the_order_of_a_map_does_not_make_another_configuration),
         cmocka_unit_test(a_label_selector_needs_every_pair),

@@ -203,18 +203,21 @@ static void step_answer(int fd, const struct shim_header *header)
     fds_close(fds, fd_count);
 }
 
-static bool step_is_known(uint64_t id)
+/* The step with this id, added if it is new. lock held */
+static struct stand_in_step *step_find(uint64_t id, bool *ret_is_new)
 {
+    *ret_is_new = false;
     for (size_t i = 0; i < stand_in.step_count; i++)
-        if (stand_in.steps[i] == id)
-            return true;
-    if (stand_in.step_count < STAND_IN_STEPS)
-        stand_in.steps[stand_in.step_count++] = id;
-    return false;
+        if (stand_in.steps[i].id == id)
+            return &stand_in.steps[i];
+    if (stand_in.step_count == STAND_IN_STEPS)
+        abort();
+    *ret_is_new = true;
+    stand_in.steps[stand_in.step_count] = (struct stand_in_step){.id = id};
+    return &stand_in.steps[stand_in.step_count++];
 }
 
 struct late {
-    int fd;
     struct shim_header header;
     unsigned delay_ms;
 };
@@ -224,21 +227,40 @@ static void *late_run(void *argument)
     struct late *late = argument;
 
     nanosleep(&(struct timespec){.tv_sec = late->delay_ms / 1000, .tv_nsec = late->delay_ms % 1000 * 1000000L}, NULL);
+    bool is_new;
     pthread_mutex_lock(&stand_in.lock);
-    step_answer(late->fd, &late->header);
+    step_find(late->header.step, &is_new)->is_under_way = false;
+    for (size_t i = 0; i < client_count; i++)
+        step_answer(clients[i], &late->header);
     pthread_mutex_unlock(&stand_in.lock);
     free(late);
     return NULL;
 }
 
-static void answer_later(int fd, const struct shim_header *header)
+/* As a shim does: once, to all who are connected, however often the step was asked for meanwhile. */
+static void answer_later(const struct shim_header *header)
 {
     struct late *late = xmalloc(sizeof(*late));
     pthread_t thread;
 
-    *late = (struct late){.fd = fd, .header = *header, .delay_ms = stand_in.delay_ms[header->type]};
+    *late = (struct late){.header = *header, .delay_ms = stand_in.delay_ms[header->type]};
     pthread_create(&thread, NULL, late_run, late);
     pthread_detach(thread);
+}
+
+static void step_take(int fd, const struct shim_header *header, const struct asked *asked)
+{
+    bool is_new;
+    struct stand_in_step *step = step_find(header->step, &is_new);
+
+    if (is_new) {
+        step_run(header, asked);
+        step->is_under_way = stand_in.delay_ms[header->type] > 0;
+        if (step->is_under_way)
+            answer_later(header);
+    }
+    if (!step->is_under_way)
+        step_answer(fd, header);
 }
 
 static void request_take(int fd, const struct shim_header *header, const uint8_t *data, size_t size)
@@ -255,12 +277,7 @@ static void request_take(int fd, const struct shim_header *header, const uint8_t
     } else if (header->type == SHIM_ACK) {
         stand_in.count[SHIM_ACK]++;
     } else {
-        if (!step_is_known(header->step))
-            step_run(header, &asked);
-        if (stand_in.delay_ms[header->type])
-            answer_later(fd, header);
-        else
-            step_answer(fd, header);
+        step_take(fd, header, &asked);
     }
 }
 

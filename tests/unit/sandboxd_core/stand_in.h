@@ -18,6 +18,12 @@ struct stand_in_container {
     bool is_acknowledged;
 };
 
+/* A step that was asked for: asked for again, it joins. */
+struct stand_in_step {
+    uint64_t id;
+    bool is_under_way; /* its answer is still to come */
+};
+
 /* One shim serves all pods of a test: tests make one pod at a time. */
 struct stand_in {
     pthread_mutex_t lock;
@@ -31,7 +37,7 @@ struct stand_in {
     bool ignores_term;
     int last_signal;
     struct stand_in_container containers[STAND_IN_CONTAINERS];
-    uint64_t steps[STAND_IN_STEPS]; /* ids that have run: again, they join */
+    struct stand_in_step steps[STAND_IN_STEPS];
     size_t step_count;
 };
 
