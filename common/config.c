@@ -319,13 +319,31 @@ static char *own_directory(void)
     return xstrdup(dirname(path));
 }
 
+static bool has_keeper(const char *directory)
+{
+    autofree char *path = xasprintf("%s/bulkhead-keeper", directory);
+
+    return access(path, X_OK) == 0;
+}
+
+/* Beside the running program, as in a build directory; installed, `bulkhead` is in PREFIX/bin and the others are in
+ * PREFIX/lib/bulkhead. */
+static char *default_programs(void)
+{
+    autofree char *own = own_directory();
+    autofree char *copy = xstrdup(own);
+    autofree char *library = xasprintf("%s/lib/bulkhead", dirname(copy));
+
+    return has_keeper(own) || !has_keeper(library) ? TAKE(own) : TAKE(library);
+}
+
 static struct config *config_default(void)
 {
     struct config *config = xcalloc(1, sizeof(*config));
 
     config->root = xstrdup("/var/lib/bulkhead");
     config->state = xstrdup("/run/bulkhead");
-    config->programs = own_directory();
+    config->programs = default_programs();
     config->registry_config_path = xstrdup("/etc/bulkhead/certs.d");
     config->cni_conf_dir = xstrdup("/etc/cni/net.d");
     config->cni_bin_dirs = xcalloc(3, sizeof(char *));

@@ -28,7 +28,7 @@ struct config {
     char *state;                /* /run/bulkhead */
     char *address;              /* grpc.address: /run/bulkhead/bulkhead.sock; a leading unix:// is taken off */
     char *file;                 /* where it came from, or NULL */
-    char *programs;             /* directory of bulkhead-keeper and the others; default: beside the running binary */
+    char *programs;             /* directory of bulkhead-keeper and the others; default: beside the running binary, or ../lib/bulkhead */
     char *registry_config_path; /* registry.config_path: /etc/bulkhead/certs.d */
     char *cni_conf_dir;         /* cni.conf_dir: /etc/cni/net.d */
     char **cni_bin_dirs;        /* cni.bin_dirs: /opt/cni/bin, /usr/lib/cni; NULL-terminated */
