@@ -1,17 +1,18 @@
-/* `bulkhead check`: what can be known to be wrong before a start. The configuration itself was checked when it was loaded. */
+/* `bulkhead check`: what can be known to be wrong before a start. The configuration itself was checked when it was
+ * loaded. */
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "common/memory.h"
+#include "services/sandboxd/runtime.h"
 
-static bool file_check(const char *what, const char *path, int mode)
+static bool program_check(const char *what, const char *path)
 {
-    bool is_there = access(path, mode) == 0;
+    bool is_there = access(path, X_OK) == 0;
 
     if (!is_there)
-        fprintf(stderr, "%s: %s is missing\n", what, path);
+        fprintf(stderr, "%s: %s is missing or not executable\n", what, path);
     return is_there;
 }
 
@@ -23,26 +24,22 @@ static bool programs_check(const struct config *config)
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         autofree char *path = xasprintf("%s/bulkhead-%s", config->programs, names[i]);
-        is_good = file_check("program", path, X_OK) && is_good;
+        is_good = program_check("program", path) && is_good;
     }
     return is_good;
 }
 
 static bool runtimes_check(const struct config *config)
 {
-    bool is_good = config->runtime_count > 0;
+    const struct config_runtime *chosen = runtime_default(config);
+    bool is_good = chosen != NULL;
 
     if (!is_good)
         fprintf(stderr, "runtimes: there is no OCI runtime; install crun or runc\n");
-    for (size_t i = 0; i < config->runtime_count; i++)
-        is_good = file_check("runtime", config->runtimes[i].path, X_OK) && is_good;
-    for (size_t i = 0; config->default_runtime_name && i <= config->runtime_count; i++) {
-        if (i == config->runtime_count) {
-            fprintf(stderr, "default_runtime_name: no runtime \"%s\"\n", config->default_runtime_name);
-            return false;
-        }
-        if (strcmp(config->runtimes[i].name, config->default_runtime_name) == 0)
-            break;
+    for (size_t i = 0; i < config->runtime_count; i++) {
+        const struct config_runtime *runtime = &config->runtimes[i];
+        is_good = program_check("runtime", runtime->path) && is_good;
+        printf("runtime: %s (%s)%s\n", runtime->name, runtime->path, runtime == chosen ? ", the default" : "");
     }
     return is_good;
 }
@@ -55,8 +52,8 @@ int cli_check(const struct config *config, int argc, char **argv)
     }
     bool is_good = programs_check(config);
     is_good = runtimes_check(config) && is_good;
-    if (!file_check("cni.conf_dir", config->cni_conf_dir, R_OK))
-        fprintf(stderr, "  (a warning: pods without host network wait until a network is configured there)\n");
+    is_good = check_network(config) && is_good;
+    is_good = check_registries(config) && is_good;
     if (!is_good)
         return CLI_FAILED;
     printf("configuration is good: %s\n", config->file ? config->file : "defaults");

@@ -21,14 +21,15 @@ static int help(FILE *out)
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
     fprintf(out, "  %-10s %s\n  %-10s %s\n", "version", "print the version", "help", "print this");
-    fprintf(out, "\nflags:\n"
-                 "  --config FILE      configuration (/etc/bulkhead/config.json if it exists)\n"
-                 "  --root DIR         what is kept (/var/lib/bulkhead)\n"
-                 "  --state DIR        what a boot forgets (/run/bulkhead)\n"
-                 "  --address PATH     the CRI socket (/run/bulkhead/bulkhead.sock)\n"
-                 "  --log-level LEVEL  error, warn, info or debug (info)\n"
-                 "  --programs DIR     where the other programs are (beside this one)\n"
-                 "\nexit status: 0 well, 1 failed or degraded, 2 wrong usage or configuration\n");
+    fprintf(out,
+            "\nflags:\n"
+            "  --config FILE      configuration (/etc/bulkhead/config.json if it exists)\n"
+            "  --root DIR         what is kept (/var/lib/bulkhead)\n"
+            "  --state DIR        what a boot forgets (/run/bulkhead)\n"
+            "  --address PATH     the CRI socket (/run/bulkhead/bulkhead.sock)\n"
+            "  --log-level LEVEL  error, warn, info or debug (info)\n"
+            "  --programs DIR     where the other programs are (beside this one, or ../lib/bulkhead)\n"
+            "\nexit status: 0 well, 1 failed or degraded, 2 wrong usage or configuration, 3 not running (status)\n");
     return out == stdout ? CLI_OK : CLI_USAGE;
 }
 

@@ -1,11 +1,12 @@
 /* Where each column of `bulkhead status` comes from. */
 #include "cli/process_table.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/fd.h"
@@ -103,13 +104,19 @@ static struct error *supervisor_ask(const struct config *config, Bulkhead__Super
     struct ipc_client *client = NULL;
 
     TRY(ipc_client_open(directory, &client));
-    struct error *failure = ipc_client_call(client, "SupervisorStatus", NULL, clock_boottime_ns() + answer_limit_ns,
-                                            NULL, 0, &data, &size);
+    struct error *failure =
+        ipc_client_call(client, "SupervisorStatus", NULL, clock_boottime_ns() + answer_limit_ns, NULL, 0, &data, &size);
     ipc_client_close(client);
     if (failure)
         return failure;
     *ret = bulkhead__supervisor_status_reply__unpack(NULL, size, data);
     return *ret ? NULL : error_new(ERROR_INTERNAL, "the supervisor's answer cannot be read");
+}
+
+static void degraded_set(struct process_table *table, char *reason)
+{
+    table->is_degraded = true;
+    table->degraded_reason = reason;
 }
 
 void process_table_read(const struct config *config, struct process_table *ret)
@@ -119,17 +126,24 @@ void process_table_read(const struct config *config, struct process_table *ret)
     Bulkhead__SupervisorStatusReply *reply = NULL;
 
     *ret = (struct process_table){0};
-    if (directory < 0) {
-        ret->is_degraded = true;
-        ret->degraded_reason = xasprintf("bulkhead does not run here: there is no %s", path);
+    if (directory < 0 && errno != ENOENT) {
+        ret->is_running = true; /* for all we know */
+        degraded_set(ret, xasprintf("cannot look into %s: %s", path, strerror(errno)));
         return;
     }
-    identity_add(ret, directory, "backstop", "backstop");
-    identity_add(ret, directory, "self", "keeper");
+    if (directory >= 0) {
+        identity_add(ret, directory, "backstop", "backstop");
+        identity_add(ret, directory, "self", "keeper");
+    }
+    for (size_t i = 0; i < ret->count; i++)
+        ret->is_running = ret->is_running || ret->rows[i].pid;
+    if (!ret->is_running) {
+        degraded_set(ret, xasprintf("bulkhead does not run with the state directory %s", config->state));
+        return;
+    }
     autoptr(error) failure = supervisor_ask(config, &reply);
     if (failure) {
-        ret->is_degraded = true;
-        ret->degraded_reason = xasprintf("the supervisor does not answer: %s", failure->text);
+        degraded_set(ret, xasprintf("the supervisor does not answer: %s", failure->text));
         return;
     }
     for (size_t i = 0; i < reply->n_processes; i++)

@@ -23,10 +23,12 @@ struct process_row {
 struct process_table {
     struct process_row *rows;
     size_t count;
+    bool is_running; /* some of it lives */
     bool is_degraded;
     char *degraded_reason;
 };
 
-/* Asks and reads. The supervisor's silence is no error: what is known without it is shown, and degraded_reason says so. */
+/* Asks and reads. The supervisor's silence is no error: what is known without it is shown, and degraded_reason says so.
+ */
 void process_table_read(const struct config *config, struct process_table *ret);
 void process_table_fini(struct process_table *table);

@@ -6,6 +6,14 @@
 #include "cli/cli.h"
 #include "cli/process_table.h"
 
+static void pid_print(const struct process_row *row, char *text, size_t size)
+{
+    if (row->pid)
+        snprintf(text, size, "%d", row->pid);
+    else
+        snprintf(text, size, "-");
+}
+
 static void uptime_print(const struct process_row *row, char *text, size_t size)
 {
     long long s = row->uptime_s;
@@ -39,16 +47,23 @@ static void table_print(const struct process_table *table)
            "RESTARTS", "LAST REASON", "MEMORY");
     for (size_t i = 0; i < table->count; i++) {
         const struct process_row *row = &table->rows[i];
-        char uptime[24], memory[24];
+        char pid[16], uptime[24], memory[24];
+        pid_print(row, pid, sizeof(pid));
         uptime_print(row, uptime, sizeof(uptime));
         memory_print(row, memory, sizeof(memory));
-        printf("%-*s %8d %6u %10llu %9s %8u  %-16s %9s%s%s%s\n", width, row->process, row->pid, row->uid,
-               (unsigned long long)row->generation, uptime, row->restarts,
-               row->last_reason[0] ? row->last_reason : "-", memory, row->pid && !row->is_ready ? "  not ready" : "",
-               row->note[0] ? "  " : "", row->note);
+        printf("%-*s %8s %6u %10llu %9s %8u  %-16s %9s%s%s%s\n", width, row->process, pid, row->uid,
+               (unsigned long long)row->generation, uptime, row->restarts, row->last_reason[0] ? row->last_reason : "-",
+               memory, row->pid && !row->is_ready ? "  not ready" : "", row->note[0] ? "  " : "", row->note);
     }
     if (table->is_degraded)
         printf("\ndegraded: %s\n", table->degraded_reason);
+}
+
+static int exit_status(const struct process_table *table)
+{
+    if (!table->is_running)
+        return CLI_NOT_RUNNING;
+    return table->is_degraded ? CLI_FAILED : CLI_OK;
 }
 
 static void table_print_json(const struct process_table *table)
@@ -63,8 +78,8 @@ static void table_print_json(const struct process_table *table)
                             (json_int_t)row->uptime_s, "restarts", (int)row->restarts, "lastReason", row->last_reason,
                             "memoryKb", (json_int_t)row->memory_kb, "ready", row->is_ready, "note", row->note));
     }
-    json_t *all = json_pack("{s:o, s:b, s:s}", "processes", rows, "degraded", table->is_degraded, "degradedReason",
-                            table->degraded_reason ? table->degraded_reason : "");
+    json_t *all = json_pack("{s:o, s:b, s:b, s:s}", "processes", rows, "running", table->is_running, "degraded",
+                            table->is_degraded, "degradedReason", table->degraded_reason ? table->degraded_reason : "");
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);
@@ -82,9 +97,11 @@ int cli_status(const struct config *config, int argc, char **argv)
     process_table_read(config, &table);
     if (is_json)
         table_print_json(&table);
+    else if (!table.is_running || table.count == 0)
+        fprintf(stderr, "bulkhead status: %s\n", table.degraded_reason);
     else
         table_print(&table);
-    int status = table.is_degraded ? CLI_FAILED : CLI_OK;
+    int status = exit_status(&table);
     process_table_fini(&table);
     return status;
 }

@@ -55,10 +55,11 @@ node_tree_cgroup() {
   printf 'bulkhead-%08x' "$hash"
 }
 
-# Every cgroup of the node, of pods and of the daemons, deepest first; what crun makes in the hidden tree's place is none.
+# Every cgroup of the node, of pods and of the daemons, deepest first; the directories that crun makes in the hidden tree's
+# place are none.
 node_cgroups() {
-  find /sys/fs/cgroup -depth -type d \( -path "*/$(basename "$1")*" -o -path "*/$(node_tree_cgroup "$1/s")*" \) 2> /dev/null |
-    grep -v '^/sys/fs/cgroup/unified/' || true
+  find /sys/fs/cgroup -depth -type d \( -fstype cgroup -o -fstype cgroup2 \) \
+    \( -path "*/$(basename "$1")*" -o -path "*/$(node_tree_cgroup "$1/s")*" \) 2> /dev/null || true
 }
 
 node_sweep() {

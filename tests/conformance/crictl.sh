@@ -4,7 +4,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../scripts/node.sh"
-. "$here/expect.sh"
+. "$here/../support/expect.sh"
 
 if [ $# != 2 ] || [ ! -x "$1/bulkhead" ] || [ ! -x "$2" ]; then
   echo "usage: crictl.sh BIN CRICTL (an executable; tests/conformance/build-crictl makes it)" >&2
@@ -14,7 +14,7 @@ bin=$(cd "$1" && pwd)
 crictl=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
 node_enter bhc "$here/crictl.sh" "$bin" "$crictl"
 cd "$node_dir"
-expect_open
+expect_open "$crictl" --config "$node_dir/crictl.yaml"
 cat > crictl.yaml << CONFIGURATION
 runtime-endpoint: unix://$node_socket
 image-endpoint: unix://$node_socket

@@ -1,9 +1,10 @@
 # shellcheck shell=bash
-# What a conformance script expects of a command: how it ends, and what it prints. Sourced, inside a node (scripts/node.sh); wants crictl
-# set. The first thing that is wrong ends the script, with the command, its output and the runtime's log.
+# What a script expects of a program: how it ends, and what it prints. Sourced, inside a node (scripts/node.sh). The first thing
+# that is wrong ends the script, with the command, its output and the runtime's log.
 
+# expect_open PROGRAM [ARGUMENTS]: what each command begins with.
 expect_open() {
-  out=$node_dir/out err=$node_dir/err status='' last_command='' passed='' checks=0
+  program=("$@") out=$node_dir/out err=$node_dir/err status='' last_command='' passed='' checks=0
   touch "$out" "$err"
   trap expect_end EXIT
 }
@@ -16,16 +17,16 @@ step() {
 
 run() {
   status=0
-  last_command="crictl $*"
+  last_command="$(basename "${program[0]}") $*"
   # The limit only ends a hang.
-  timeout -k 5 120 "$crictl" --config "$node_dir/crictl.yaml" "$@" > "$out" 2> "$err" < /dev/null || status=$?
+  timeout -k 5 120 "${program[@]}" "$@" > "$out" 2> "$err" < /dev/null || status=$?
   checks=$((checks + 1))
 }
 
 wrong() {
   {
-    echo "crictl.sh: $*"
-    echo "-- at: $(caller 1), after: $last_command (exit status $status)"
+    echo "$(basename "$0"): $*"
+    echo "-- at: $(caller 1 || caller 0), after: $last_command (exit status $status)"
     echo "-- its output:" && cat "$out" && echo "-- its errors:" && cat "$err"
   } >&2
   exit 1
@@ -45,12 +46,12 @@ refused() {
   grep -qF "code = $code desc = " "$err" || wrong "it should say $code"
 }
 
-# fails TEXT ARGUMENTS: crictl itself says so.
+# fails TEXT ARGUMENTS: the program itself says so, and ends with 1, or fails_with.
 fails() {
   local text=$1
   shift
   run "$@"
-  [ "$status" = 1 ] || wrong 'it should end with 1'
+  [ "$status" = "${fails_with:-1}" ] || wrong "it should end with ${fails_with:-1}"
   grep -qF -- "$text" "$err" || wrong "it should say \"$text\""
 }
 
@@ -94,10 +95,10 @@ expect_end() {
   local ended=$?
   trap - EXIT
   if [ -z "$passed" ]; then
-    node_last_words
+    [ ! -e "$node_dir/bulkhead.log" ] || node_last_words
     [ "$ended" != 0 ] || ended=1
   else
-    echo "$checks commands of crictl, all as they should be"
+    echo "$checks commands, all as they should be"
   fi
   exit "$ended"
 }
