@@ -11,7 +11,7 @@
 
 enum { KEEPER_VERSION = 1, KEEPER_NAME_SIZE = 80, KEEPER_PATH_SIZE = 256, KEEPER_SPAWN_FDS = 16, KEEPER_TEXT_SIZE = 256 };
 
-/* The fixed table of what can be started. */
+/* The fixed table of what can be started. Root may ask for each, beside whom it names (but for the supervisor, nobody may). */
 enum keeper_program {
     KEEPER_SUPERVISOR, /* only by the keeper itself */
     KEEPER_CRIAPI,     /* by the supervisor */
@@ -27,16 +27,27 @@ enum keeper_program {
 
 enum keeper_message_type {
     KEEPER_HELLO = 1,   /* version; the reply has the keeper's process id */
-    KEEPER_SPAWN,       /* program, name, generation, last_death, adopt; fds, named by fd_names. Reply: process, fd: a pidfd */
-    KEEPER_KILL,        /* process, signal; only children of the sender's own programs */
-    KEEPER_LIST,        /* program or -1: one reply per child (flag MORE on all but the last, `found` 0 for none), with a pidfd */
-    KEEPER_SUBSCRIBE,   /* program or -1: EXIT messages from now on */
-    KEEPER_EXIT,        /* to subscribers: program, name, generation, process, wait_status, time_ns (REALTIME) */
-    KEEPER_STORE_PUT,   /* owner, fd_names[i] for each fd: put or replace */
+    /* program, name ("" for a daemon), generation, last_death, flag ADOPT; fds, named by fd_names. A daemon gets the wished
+     * generation or, where a higher one has been, the next one; 0 leaves it to the keeper. An instance's is kept as it is,
+     * 0: its number among all of its program. Reply: as LIST's, with a pidfd. UNAVAILABLE while the keeper is stopping. */
+    KEEPER_SPAWN,
+    KEEPER_KILL,        /* process (pid and start time), signal; only children of the sender's own programs, else NOT_FOUND */
+    /* program or -1: a reply per child, flag MORE on all but the last, `found` 0 and nothing else where there is none:
+     * program, name, generation, process, flag ADOPT if it was started so, time_ns: its start in BOOTTIME; with a pidfd. Each
+     * sees the children of its own programs, the supervisor all. */
+    KEEPER_LIST,
+    KEEPER_SUBSCRIBE,   /* program or -1: EXIT messages of its own programs from now on; replaces what was subscribed */
+    /* To subscribers: program, name, generation, flag ADOPT, process; `found` 1: wait_status is the true one; 0: nobody knows it,
+     * and wait_status is 0 and says nothing. time_ns in REALTIME: when the keeper, or whose record it read, saw the end. */
+    KEEPER_EXIT,
+    /* The store: name is an owner. "page": the supervisor (the daemons' request pages). "listener": criapi, which may only
+     * give back a listening socket that is missing, and read nothing. "supervisor", "criapi", "sandboxd", "imaged", "logd":
+     * that daemon. Any other name, as a pod's id: root alone, which may use all. Anyone else: PERMISSION_DENIED. */
+    KEEPER_STORE_PUT,   /* owner, fd_names[i] for each fd: put or replace; RESOURCE_EXHAUSTED beyond 65536 */
     KEEPER_STORE_GET,   /* owner: replies with up to 16 fds each, MORE on all but the last */
     KEEPER_STORE_DROP,  /* owner, fd_names[0..fd_count-1]; fd_count 0: all of the owner */
     KEEPER_OPEN_FILE,   /* directory, name (no slash, no ..; "" opens a directory listing fd): read-only fd, RESOLVE_BENEATH */
-    KEEPER_DROP_EXIT,   /* process: unlink STATE/keeper/exits/PID.START, if it is there */
+    KEEPER_DROP_EXIT,   /* process: unlink STATE/keeper/exits/PID.START, if it is there; supervisor, sandboxd, imaged */
     KEEPER_REPLY,       /* code, text, and what the request asked for */
 };
 

@@ -2,6 +2,7 @@
 #include "services/supervisor/keeper/reap.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,16 @@ static bool is_reaped(int pidfd)
     return syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno == ESRCH;
 }
 
-/* The status of a zombie that nobody reaps: the last field of its stat line. */
+/* Without the right to trace, the kernel says 0 where the status would be. */
+static bool may_trace(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & (1u << CAP_SYS_PTRACE));
+}
+
+/* The status of a zombie that nobody reaps: the last field of its stat line (docs/decisions/0002). */
 static bool zombie_status(pid_t pid, int *ret_wait_status)
 {
     char path[40];
@@ -80,7 +90,7 @@ static bool zombie_status(pid_t pid, int *ret_wait_status)
     snprintf(path, sizeof(path), "/proc/%d/stat", pid);
     autoptr(error) failure = file_read_all(path, 4096, &text, &size);
     const char *state = failure ? NULL : strrchr(text, ')');
-    if (!state || strncmp(state, ") Z ", 4) != 0)
+    if (!state || strncmp(state, ") Z ", 4) != 0 || !may_trace())
         return false;
     *ret_wait_status = (int)strtol(strrchr(state, ' '), NULL, 10);
     return true;
