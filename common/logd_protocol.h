@@ -1,5 +1,6 @@
 /* The contract between shim and logd: fixed-size messages with descriptors over SEQPACKET at STATE/logd/log.sock. logd opens no
- * path: all that it needs comes from the shim, and the shim keeps a copy of all of it (so does the keeper's store). */
+ * path: all that it needs comes from the shim, and the shim keeps a copy of all of it (so does the keeper's store), of log files as
+ * O_PATH: a close() of those never waits for a file system that hangs. */
 #pragma once
 
 #include <stdint.h>

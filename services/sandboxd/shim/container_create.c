@@ -224,7 +224,7 @@ static struct error *create_finish(struct shim *shim, struct create *create, con
     TRY(create_take_process(shim, create));
     unlink(create->pid_path);
     if (container_has_log(container))
-        logd_link_add(shim, container);
+        logd_tell(shim, container);
     return NULL;
 }
 

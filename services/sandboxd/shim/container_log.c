@@ -19,7 +19,19 @@
 
 enum { OPEN_LIMIT_MS = 30000, ROTATE_LIMIT_MS = 10000, NS_PER_MS = 1000000 };
 
-/* A task: the directory may hang. Input is the path; the fd is appended to. */
+/* A path alone stays: see logd_tell.c. */
+static struct error *log_file_keep(int fd, struct task_output *output)
+{
+    autofree char *path = xasprintf("/proc/self/fd/%d", fd);
+    int kept = open(path, O_PATH | O_CLOEXEC);
+
+    if (kept < 0)
+        return error_errno(errno, "keep the log file");
+    output->fds[output->fd_count++] = kept;
+    return NULL;
+}
+
+/* A task: the directory may hang. Input is the path; the result is an O_PATH fd of a file that can be appended to. */
 struct error *log_file_open(const struct shim *shim, void *input, struct task_output *output)
 {
     const char *path = input;
@@ -28,7 +40,7 @@ struct error *log_file_open(const struct shim *shim, void *input, struct task_ou
 
     (void)shim;
     if (!path[0]) { /* nothing is kept, but a terminal must be read all the same */
-        output->fds[output->fd_count++] = open("/dev/null", O_WRONLY | O_APPEND | O_CLOEXEC);
+        output->fds[output->fd_count++] = open("/dev/null", O_PATH | O_CLOEXEC);
         return NULL;
     }
     if (path[0] != '/')
@@ -37,14 +49,13 @@ struct error *log_file_open(const struct shim *shim, void *input, struct task_ou
         *slash = '\0';
         TRY(directories_make(parent, 0755));
     }
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
+    autoclose int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
     if (fd < 0)
         return error_errno(errno, "open log file %s", path);
     struct stat about;
     if (fstat(fd, &about) < 0 || !S_ISREG(about.st_mode))
         return error_new(ERROR_INVALID_ARGUMENT, "log path %s is no regular file", path);
-    output->fds[output->fd_count++] = fd;
-    return NULL;
+    return log_file_keep(fd, output);
 }
 
 static struct error *note_make(int *ret_fd)
@@ -113,12 +124,15 @@ void container_log_moved(struct shim *shim, struct container *container, uint64_
     container_drop_fd(shim, container, CONTAINER_LOG_NEXT);
 }
 
+/* By what the kernel knows: the file system is not asked, as it may hang. */
 static bool is_same_file(int one, int other)
 {
-    struct stat first, second;
+    enum { FLAGS = AT_EMPTY_PATH | AT_STATX_DONT_SYNC };
+    struct statx first, second;
 
-    return one >= 0 && other >= 0 && fstat(one, &first) == 0 && fstat(other, &second) == 0 &&
-           first.st_ino == second.st_ino && first.st_dev == second.st_dev;
+    return one >= 0 && other >= 0 && statx(one, "", FLAGS, STATX_INO, &first) == 0 &&
+           statx(other, "", FLAGS, STATX_INO, &second) == 0 && first.stx_ino == second.stx_ino &&
+           first.stx_dev_major == second.stx_dev_major && first.stx_dev_minor == second.stx_dev_minor;
 }
 
 static struct container *reopen_container(struct shim *shim, const struct step *step)
@@ -153,7 +167,7 @@ static void reopen_opened(struct shim *shim, struct job *job)
     }
     if (pending < 0) {
         container_keep_fd(shim, container, CONTAINER_LOG_NEXT, TAKE_FD(fd));
-        logd_link_next_file(shim, container);
+        logd_tell(shim, container);
     }
     step->phase = 2;
     step->deadline_ns = clock_boottime_ns() + (int64_t)ROTATE_LIMIT_MS * NS_PER_MS;

@@ -1,10 +1,9 @@
-/* How the shim talks to logd. */
+/* The connection to logd: made by name, proven by HELLO, and made again. */
 #include "services/sandboxd/shim/logd_link.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/epoll.h>
 
 #include "common/fd.h"
@@ -14,7 +13,7 @@
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/shim.h"
 
-enum { RETRY_MS = 20, SEND_LIMIT_MS = 100 };
+enum { RETRY_MS = 20, SEND_LIMIT_MS = 100, HELLO_MS = 1000, ANSWER_MS = 300, SILENCES_MAX = 4 };
 
 static void logd_disconnect(struct shim *shim)
 {
@@ -23,10 +22,11 @@ static void logd_disconnect(struct shim *shim)
     loop_forget(&shim->loop, &shim->logd.source);
     if (fd >= 0)
         close(fd);
+    loop_disarm(&shim->loop, &shim->logd.hello);
     loop_arm(&shim->loop, &shim->logd.retry, RETRY_MS);
 }
 
-static void logd_send(struct shim *shim, const char *id, struct logd_message *message, const int *fds, size_t count)
+void logd_link_send(struct shim *shim, const char *id, struct logd_message *message, const int *fds, size_t count)
 {
     int fd = shim->logd.source.fd;
 
@@ -44,46 +44,36 @@ static void logd_send(struct shim *shim, const char *id, struct logd_message *me
         logd_disconnect(shim);
 }
 
-void logd_link_add(struct shim *shim, const struct container *container)
+/* A dead logd with a thread that hangs in the kernel keeps its connections open: only an answer is proof. One that is slow
+ * gets more time each time. */
+static void logd_hello(struct shim *shim, void *owner)
 {
-    const int *have = container->fds;
-    bool is_terminal = container->record.flags & SHIM_FLAG_TERMINAL;
-    struct logd_message message = {
-        .type = LOGD_ADD,
-        .flags = is_terminal ? LOGD_TERMINAL : 0,
-        .generation = container->record.log_generation,
-    };
-    int fds[] = {have[CONTAINER_NOTE], have[CONTAINER_STAGE_READ], have[CONTAINER_STAGE_WRITE], have[CONTAINER_LOG],
-                 have[is_terminal ? CONTAINER_TERMINAL : CONTAINER_OUT], have[CONTAINER_ERR]};
-    size_t count = is_terminal ? 5 : 6;
+    struct logd_link *link = owner;
 
-    for (size_t i = 0; i < count; i++)
-        if (fds[i] < 0)
-            return; /* nothing to log, or what it needs was lost with all its holders */
-    logd_send(shim, container->id, &message, fds, count);
+    if (link->is_awaited) {
+        log_info("logd does not answer", "pod=%s", shim->pod_id);
+        link->silences += link->silences < SILENCES_MAX;
+        logd_disconnect(shim);
+        return;
+    }
+    link->is_awaited = true;
+    loop_arm(&shim->loop, &link->hello, (int64_t)ANSWER_MS << link->silences);
+    logd_link_send(shim, shim->pod_id, &(struct logd_message){.type = LOGD_HELLO}, NULL, 0);
 }
 
-void logd_link_drain(struct shim *shim, const struct container *container)
+static void logd_answered(struct shim *shim)
 {
-    logd_send(shim, container->id, &(struct logd_message){.type = LOGD_DRAIN}, NULL, 0);
-}
-
-void logd_link_remove(struct shim *shim, const struct container *container)
-{
-    logd_send(shim, container->id, &(struct logd_message){.type = LOGD_REMOVE}, NULL, 0);
-}
-
-void logd_link_next_file(struct shim *shim, const struct container *container)
-{
-    struct logd_message message = {.type = LOGD_NEXT_FILE, .generation = container->record.log_generation + 1};
-
-    logd_send(shim, container->id, &message, &container->fds[CONTAINER_LOG_NEXT], 1);
+    shim->logd.is_awaited = false;
+    shim->logd.silences = 0;
+    loop_arm(&shim->loop, &shim->logd.hello, HELLO_MS);
 }
 
 static void logd_take(struct shim *shim, const struct logd_message *message)
 {
     struct container *container = container_find(shim, message->id);
 
+    if (message->type == LOGD_HELLO)
+        logd_answered(shim);
     if (message->type == LOGD_ERROR)
         log_warn("logd refused", "container=%s text=%s", message->id, log_quote(message->text));
     if (!container)
@@ -117,19 +107,11 @@ static void logd_ready(struct shim *shim, void *owner, uint32_t events)
     logd_take(shim, &message);
 }
 
-static void logd_say_all(struct shim *shim)
+static void logd_tell_all(struct shim *shim)
 {
-    for (const struct container *container = shim->containers; container; container = container->next) {
-        if (!container_has_log(container) || container->record.state == SHIM_CONTAINER_CREATING)
-            continue; /* what comes through its pipes before it is CREATED are a failing runtime's words, not the container's */
-        logd_link_add(shim, container);
-        if (container->fds[CONTAINER_LOG_NEXT] >= 0)
-            logd_link_next_file(shim, container);
-        if (container->is_draining)
-            logd_link_drain(shim, container);
-        if (container->is_log_leaving)
-            logd_link_remove(shim, container);
-    }
+    for (struct container *container = shim->containers; container; container = container->next)
+        if (container_has_log(container) && container->record.state != SHIM_CONTAINER_CREATING)
+            logd_tell(shim, container); /* what comes through its pipes before it is CREATED are a failing runtime's words */
 }
 
 static void logd_retry(struct shim *shim, void *owner)
@@ -146,8 +128,9 @@ static void logd_retry(struct shim *shim, void *owner)
     fcntl(fd, F_SETFL, O_NONBLOCK);
     link->source.fd = fd;
     error_free(loop_watch(&shim->loop, &link->source, EPOLLIN));
-    logd_send(shim, shim->pod_id, &(struct logd_message){.type = LOGD_HELLO}, NULL, 0);
-    logd_say_all(shim);
+    link->is_awaited = false;
+    logd_hello(shim, link);
+    logd_tell_all(shim);
 }
 
 void logd_link_open(struct shim *shim)
@@ -156,5 +139,7 @@ void logd_link_open(struct shim *shim)
 
     link->source = (struct source){.fd = -1, .ready = logd_ready, .owner = link};
     link->retry = (struct timer){.fire = logd_retry, .owner = link};
+    link->hello = (struct timer){.fire = logd_hello, .owner = link};
+    link->untold = (struct timer){.fire = logd_tell_untold, .owner = link};
     logd_retry(shim, link);
 }
