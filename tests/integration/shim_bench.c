@@ -335,7 +335,7 @@ static void take_exit(struct bench_pod *pod, const struct bench_reply *reply)
         found->is_unknown = bench_reply_u64(reply, SHIM_TAG_UNKNOWN);
         found->is_oom = bench_reply_u64(reply, SHIM_TAG_OOM);
     } else if (found->status != (int)bench_reply_u64(reply, SHIM_TAG_STATUS)) {
-        fail_msg("%s was told twice, with different codes", id);
+        fail_msg("%s was told twice, with codes %d and %d", id, found->status, (int)bench_reply_u64(reply, SHIM_TAG_STATUS));
     }
     found->reports++;
     if (pod->acks) {
