@@ -248,6 +248,39 @@ static void a_container_goes_on_after_its_shim_was_killed(void **state)
     pod_end(fixture, pod);
 }
 
+static void whole_life(struct fixture *fixture)
+{
+    char *pod = pod_run(fixture, "again", true);
+    autofree char *id = container_run(fixture, pod, true, "main", "exec sleep 1000");
+    autofree char *output = exec_output(fixture, id, "true", 0);
+
+    check(workload_remove(&fixture->work, id));
+    pod_end(fixture, pod);
+}
+
+static size_t threads_count(const struct fixture *fixture)
+{
+    static const char *const programs[] = {"keeper", "supervisor", "sandboxd", "imaged", "logd"}; /* criapi's are gRPC's pool */
+    size_t count = 0;
+
+    for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+        count += node_thread_count(&fixture->node, programs[i]);
+    return count;
+}
+
+static void pods_that_were_leave_no_thread(void **state)
+{
+    struct fixture *fixture = *state;
+
+    whole_life(fixture);
+    size_t before = threads_count(fixture);
+    for (int i = 0; i < 6; i++)
+        whole_life(fixture);
+    for (int i = 0; i < 500 && threads_count(fixture) > before; i++)
+        usleep(20000); /* they end on their own */
+    assert_in_range(threads_count(fixture), 1, before);
+}
+
 static int fixture_open(void **state)
 {
     struct fixture *fixture = xcalloc(1, sizeof(*fixture));
@@ -285,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_stop_waits_for_the_grace_and_sandboxds_death_neither_cuts_nor_restarts_it),
         cmocka_unit_test(a_retry_of_what_is_done_gets_the_same_object),
         cmocka_unit_test(what_is_asked_wrongly_gets_its_code_and_leaves_nothing),
+        cmocka_unit_test(pods_that_were_leave_no_thread),
         cmocka_unit_test(a_container_goes_on_after_its_shim_was_killed),
     };
 

@@ -305,6 +305,11 @@ static size_t process_entries(pid_t pid, const char *what)
     return count;
 }
 
+size_t node_thread_count(const struct node *node, const char *program)
+{
+    return process_entries(node_process(node, program), "task");
+}
+
 char *node_census(const struct node *node)
 {
     autofree char *cgroups = xasprintf("find /sys/fs/cgroup -path '*/unified' -prune -o -type d -path '*%s/*' -print 2>/dev/null", node->cgroup);

@@ -41,6 +41,9 @@ struct error *node_start(struct node *node) __attribute__((warn_unused_result));
 pid_t node_process(const struct node *node, const char *program);
 size_t node_process_count(const struct node *node, const char *program);
 
+/* Threads of a program that runs once; 0 if it does not run. */
+size_t node_thread_count(const struct node *node, const char *program);
+
 /* kill -9; of the backstop: reaps it and starts another. */
 struct error *node_kill(struct node *node, const char *program) __attribute__((warn_unused_result));
 
