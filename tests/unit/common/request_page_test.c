@@ -109,6 +109,51 @@ static void the_page_takes_as_many_as_it_has_slots(void **state)
     close(fd);
 }
 
+static void a_request_that_ends_well_after_a_death_is_acquitted(void **state)
+{
+    int fd;
+
+    (void)state;
+    assert_null(request_page_create(&fd));
+    die_with(fd, DEATH_NONE, "suspect", NULL);
+    struct request_page *page = generation(fd, DEATH_FAULT);
+    assert_true(request_page_is_suspect(page, "suspect"));
+    request_page_leave(page, request_page_enter(page, "suspect"));
+    assert_false(request_page_is_suspect(page, "suspect"));
+    request_page_enter(page, "suspect");
+    request_page_close(page);
+    page = generation(fd, DEATH_FAULT); /* its first strike again */
+    assert_false(request_page_is_poison(page, "suspect"));
+    request_page_close(page);
+    close(fd);
+}
+
+/* More suspects than there is room for push out the oldest of them, never what is known to be poison. */
+static void poison_outlives_any_number_of_later_suspects(void **state)
+{
+    int fd;
+    char key[32];
+
+    (void)state;
+    assert_null(request_page_create(&fd));
+    die_with(fd, DEATH_NONE, "poison", NULL);
+    die_with(fd, DEATH_FAULT, "poison", NULL);
+    for (int turn = 0; turn < 4; turn++) {
+        struct request_page *page = generation(fd, turn ? DEATH_HANG : DEATH_FAULT);
+        for (int i = 0; i < REQUEST_PAGE_SLOTS; i++) {
+            snprintf(key, sizeof(key), "turn %d key %d", turn, i);
+            request_page_enter(page, key);
+        }
+        request_page_close(page);
+    }
+    struct request_page *page = generation(fd, DEATH_FAULT);
+    assert_true(request_page_is_poison(page, "poison"));
+    assert_true(request_page_is_suspect(page, "turn 3 key 0"));
+    assert_false(request_page_is_suspect(page, "turn 0 key 0"));
+    request_page_close(page);
+    close(fd);
+}
+
 static void a_page_of_the_wrong_size_is_refused(void **state)
 {
     char path[] = "/tmp/bulkhead-page-XXXXXX";
@@ -130,6 +175,8 @@ int main(void)
         cmocka_unit_test(a_kill_from_outside_gives_no_strike),
         cmocka_unit_test(what_was_left_in_time_gives_no_strike),
         cmocka_unit_test(the_page_takes_as_many_as_it_has_slots),
+        cmocka_unit_test(a_request_that_ends_well_after_a_death_is_acquitted),
+        cmocka_unit_test(poison_outlives_any_number_of_later_suspects),
         cmocka_unit_test(a_page_of_the_wrong_size_is_refused),
     };
 
