@@ -75,13 +75,22 @@ what_is_missing_is_named() {
   ok check "${node_flags[@]}"
 }
 
-installed_programs_are_found() {
-  mkdir -p usr/bin usr/lib
-  cp "$bin/bulkhead" usr/bin/
-  ln -s "$bin" usr/lib/bulkhead
+installation_is_whole() {
+  cmake --install "$(dirname "$bin")" --prefix "$node_dir/usr" > install.log 2>&1 || wrong "cmake --install: $(tail -n 5 install.log)"
   program=("$node_dir/usr/bin/bulkhead")
   ok check "${node_flags[@]}"
   program=("$bin/bulkhead")
+  grep -qx "ExecStart=$node_dir/usr/bin/bulkhead run" usr/lib/systemd/system/bulkhead.service || wrong 'the unit starts another program'
+  [ -e usr/share/man/man8/bulkhead.8 ] || wrong 'the manual page that the unit names is not there'
+}
+
+manual_page_has_every_flag_and_verb() {
+  local word
+  ok help
+  sed 's/\\-/-/g; s/^\.B[IR]* //' "$here/../../packaging/bulkhead.8" > page
+  for word in $(grep -oE -- '^  (--)?[a-z-]+' "$out"); do
+    grep -qE -- "^$word( |\$)" page || wrong "the manual page does not have $word"
+  done
 }
 
 what_does_not_run_is_told() {
@@ -136,7 +145,8 @@ step wrong_usage_is_told
 step configuration_is_checked_by_line
 step what_would_be_used_is_shown
 step what_is_missing_is_named
-step installed_programs_are_found
+step installation_is_whole
+step manual_page_has_every_flag_and_verb
 step what_does_not_run_is_told
 step processes_are_shown
 step death_is_shown_with_its_reason
