@@ -108,7 +108,10 @@ static bool is_log_gone(struct shim *shim, struct deletion *deletion, struct con
     container_log_leave(shim, container);
     if (!deletion->log_deadline_ns)
         deletion->log_deadline_ns = clock_boottime_ns() + (int64_t)LOG_LIMIT_MS * NS_PER_MS;
-    return clock_boottime_ns() >= deletion->log_deadline_ns;
+    if (clock_boottime_ns() < deletion->log_deadline_ns)
+        return false;
+    logd_link_let_go(shim, container);
+    return true;
 }
 
 /* A task: rootfs, upper directory, and what the runtimes keep of it. */

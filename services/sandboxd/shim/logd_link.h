@@ -29,9 +29,12 @@ void logd_tell(struct shim *shim, struct container *container);
 /* The attempts that are due for containers whose files could not be opened. */
 void logd_tell_untold(struct shim *shim, void *owner);
 
-/* Each says it now, if logd is there and knows the container; the state in the container has it said otherwise. */
+/* Each says it now, if logd is there and no telling is under way; the state in the container has it said otherwise. */
 void logd_link_drain(struct shim *shim, const struct container *container);
 void logd_link_remove(struct shim *shim, const struct container *container);
+
+/* Says REMOVE whatever is under way: the container is being forgotten, and this logd may know it from before. */
+void logd_link_let_go(struct shim *shim, const struct container *container);
 
 /* Sends, or disconnects. The descriptors stay the caller's. */
 void logd_link_send(struct shim *shim, const char *id, struct logd_message *message, const int *fds, size_t count);

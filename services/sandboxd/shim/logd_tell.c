@@ -173,5 +173,10 @@ void logd_link_drain(struct shim *shim, const struct container *container)
 void logd_link_remove(struct shim *shim, const struct container *container)
 {
     if (!container->telling)
-        logd_link_send(shim, container->id, &(struct logd_message){.type = LOGD_REMOVE}, NULL, 0);
+        logd_link_let_go(shim, container);
+}
+
+void logd_link_let_go(struct shim *shim, const struct container *container)
+{
+    logd_link_send(shim, container->id, &(struct logd_message){.type = LOGD_REMOVE}, NULL, 0);
 }
