@@ -100,6 +100,7 @@ bool pod_first_exited(struct shim *shim, pid_t pid)
     if (pid == 0 || pid != shim->pod.record.first.pid)
         return false;
     waitpid(pid, NULL, 0);
-    log_warn("the pod's first process has ended", "pid=%d", pid);
+    if (shim->pod.pid_fd >= 0) /* no teardown ended it */
+        log_warn("the pod's first process has ended", "pid=%d", pid);
     return true;
 }
