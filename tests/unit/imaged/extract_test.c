@@ -262,17 +262,16 @@ static void an_archive_that_names_all_its_directories_lists_none(void **state)
     lists_parents(fixture, "");
 }
 
-/* One entry of 4 KB implies 2,000 directories whose paths are 4 MB. */
+/* Each entry's path of 4,000 bytes implies 249 directories, whose own paths are half a megabyte. */
 static void an_archive_of_deep_paths_does_not_fill_the_memory(void **state)
 {
     struct fixture *fixture = *state;
-    char path[4001];
+    char path[4000];
 
-    for (int i = 0; i < 6; i++) {
-        memset(path, 'a' + i, sizeof(path) - 1);
-        for (size_t at = 1; at < sizeof(path) - 1; at += 2)
+    for (int i = 0; i < 36; i++) {
+        memset(path, 'A' + i, sizeof(path));
+        for (size_t at = 15; at < sizeof(path); at += 16)
             path[at] = '/';
-        path[sizeof(path) - 2] = 'f';
         path[sizeof(path) - 1] = '\0';
         put_file(fixture, path, "x");
     }
