@@ -486,6 +486,27 @@ static void a_registry_that_stays_broken_fails_and_the_next_pull_goes_on(void **
     image_gone("a/b:1");
 }
 
+static void a_part_of_a_blob_that_nobody_wants_any_more_is_swept(void **state)
+{
+    autofree char *age = xasprintf("touch -d '1 hour ago' %s/imaged/blobs/*", bench.root);
+    autofree char *name = shelf_name(&shelf, "a/b:1");
+    struct tarball tarball;
+    struct shelf_layer layer;
+    char digest[DIGEST_TEXT_SIZE];
+
+    (void)state;
+    large_image_put(LARGE, digest);
+    shelf_fault_set(&shelf, (struct shelf_fault){.path = digest, .times = 1000, .stop_at = 300000, .no_range = true});
+    refused(pull(&bench, name, NULL), ERROR_UNAVAILABLE, "remaining");
+    assert_int_equal(files_count(&bench, "blobs"), 1);
+    assert_int_equal(system(age), 0);
+    small_layer(&tarball, &layer);
+    shelf_image(&shelf, "2", &layer, 1, digest);
+    tarball_fini(&tarball);
+    pull_fine("a/b:2");
+    image_gone("a/b:2"); /* the sweeper comes after it, and leaves nothing */
+}
+
 static void a_registry_that_says_nothing_is_unavailable(void **state)
 {
     char digest[DIGEST_TEXT_SIZE];
@@ -730,6 +751,7 @@ int main(void)
         TEST(a_registry_that_breaks_off_is_asked_for_the_rest),
         TEST(a_registry_that_breaks_off_and_knows_no_ranges_is_asked_from_the_beginning),
         TEST(a_registry_that_stays_broken_fails_and_the_next_pull_goes_on),
+        TEST(a_part_of_a_blob_that_nobody_wants_any_more_is_swept),
         TEST(a_registry_that_says_nothing_is_unavailable),
         TEST(proof_does_not_follow_a_redirect_to_another_server),
         TEST(proof_for_the_registry_is_not_shown_to_its_mirrors),

@@ -526,6 +526,34 @@ static void a_file_replaces_a_directory_that_is_not_empty(void **state)
     assert_true(S_ISREG(status_of(fixture, "a").st_mode));
 }
 
+static void a_sparse_file_keeps_its_holes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct archive_entry *entry = entry_new("sparse", S_IFREG | 0644);
+    autofree char *data = xcalloc(1, 2 << 20);
+    char piece[4] = "";
+
+    memcpy(data, "low", 3);
+    memcpy(data + (1 << 20), "high", 4);
+    archive_entry_set_size(entry, 2 << 20);
+    archive_entry_sparse_add_entry(entry, 0, 4096);
+    archive_entry_sparse_add_entry(entry, 1 << 20, 4096);
+    assert_int_equal(archive_write_header(fixture->archive, entry), ARCHIVE_OK);
+    assert_int_equal(archive_write_data(fixture->archive, data, 2 << 20), 2 << 20);
+    archive_entry_free(entry);
+    assert_fine(extract_tar(fixture));
+    struct stat status = status_of(fixture, "sparse");
+    assert_int_equal(status.st_size, 2 << 20);
+    assert_true(status.st_blocks * 512 < 1 << 20);
+    autoclose int fd = openat(fixture->root, "sparse", O_RDONLY);
+    assert_int_equal(pread(fd, piece, 3, 0), 3);
+    assert_memory_equal(piece, "low", 3);
+    assert_int_equal(pread(fd, piece, 4, 1 << 20), 4);
+    assert_memory_equal(piece, "high", 4);
+    assert_int_equal(pread(fd, piece, 4, (2 << 20) - 4), 4);
+    assert_memory_equal(piece, "\0\0\0\0", 4);
+}
+
 static void a_stream_that_is_no_archive_is_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -617,6 +645,7 @@ int main(void)
         TEST(an_opaque_mark_sets_the_attribute_on_the_directory),
         TEST(the_images_own_overlay_attributes_are_dropped),
         TEST(a_file_replaces_a_directory_that_is_not_empty),
+        TEST(a_sparse_file_keeps_its_holes),
         TEST(a_stream_that_is_no_archive_is_refused),
         TEST(an_archive_without_its_last_padding_is_fine),
         TEST(an_archive_cut_inside_of_a_file_is_refused),
