@@ -37,14 +37,17 @@ static void creations_end(struct container **containers, size_t count)
             error_free(container_move(containers[i], CONTAINER_UNDOING, true));
 }
 
+/* Nothing of a container goes on: the shim is idle soon. */
 static struct error *containers_kill(struct container **containers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct shim_patience patience = step_patience();
         uint32_t state = container_state_get(containers[i]);
-        if (state != CONTAINER_RUNNING && state != CONTAINER_CREATED)
-            continue;
-        struct error *error = container_signal(containers[i], SIGKILL, &patience);
+        struct error *error = NULL;
+        if (state == CONTAINER_UNDOING) /* its runtime may hang in the middle of the creation */
+            error = container_delete(containers[i], &patience);
+        else if (state == CONTAINER_RUNNING || state == CONTAINER_CREATED)
+            error = container_signal(containers[i], SIGKILL, &patience);
         if (error && error->code != ERROR_NOT_FOUND)
             return error;
         error_free(error);

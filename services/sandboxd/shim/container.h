@@ -61,6 +61,7 @@ struct container {
     bool tells_again;      /* something has changed meanwhile */
     bool is_untold;        /* its files could not be opened for logd */
     bool is_deleting;      /* a delete has it: by a step or an undo */
+    struct job *runtime;   /* its create or start that runs now, or NULL */
     struct source death;   /* pidfd of an adopted one */
     struct timer dying;    /* polls until an adopted one is reaped; then: until the cgroup is empty, then the drain's limit */
     int64_t limit_ns;      /* of that wait, BOOTTIME */

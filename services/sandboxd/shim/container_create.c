@@ -235,6 +235,7 @@ static void create_ran(struct shim *shim, struct job *job)
     struct container *container = create->container;
     struct error *failure = create_finish(shim, create, job);
 
+    container->runtime = NULL;
     if (failure) {
         unlink(create->pid_path);
         create_fail(shim, create, failure);
@@ -253,7 +254,7 @@ static struct error *create_run(struct shim *shim, struct create *create)
     char *without[] = {"create", "--bundle", container->record.bundle, "--pid-file", create->pid_path, container->id, NULL};
 
     TRY(runtime_run(shim, container, has_console ? with_console : without, create->stdio, CREATE_LIMIT_MS, create_ran,
-                    create, &create->log, NULL));
+                    create, &create->log, &container->runtime));
     for (int i = 0; i < 3; i++) /* nobody but the container may hold a write end, or there is no end of file */
         if (create->stdio[i] >= 0)
             close(TAKE_FD(create->stdio[i]));

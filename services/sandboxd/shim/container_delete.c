@@ -16,7 +16,7 @@
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/shim.h"
 
-enum { KILL_LIMIT_MS = 30000, LOG_LIMIT_MS = 2000, RUNTIME_LIMIT_MS = 30000, TREE_LIMIT_MS = 600000, NS_PER_MS = 1000000 };
+enum { KILL_LIMIT_MS = 30000, LOG_LIMIT_MS = 2000, RUNTIME_LIMIT_MS = 10000, TREE_LIMIT_MS = 600000, NS_PER_MS = 1000000 };
 
 struct deletion {
     char id[72];
@@ -242,6 +242,8 @@ void container_delete(struct shim *shim, struct step *step)
         step_finish(shim, step, failure);
         return;
     }
+    if (container && container->runtime) /* what it makes or starts goes at once: it may hang */
+        job_hurry(shim, container->runtime, 0);
     bool is_busy = container && (container->is_deleting || (container->record.state == SHIM_CONTAINER_CREATING && !container->is_undone) ||
                                  container->record.state == SHIM_CONTAINER_STARTING);
     if (is_busy)

@@ -20,7 +20,7 @@
 #include "services/sandboxd/shim/server.h"
 #include "services/sandboxd/shim/shim.h"
 
-enum { KILL_LIMIT_MS = 2000, DRAIN_LIMIT_MS = 2000, EXIT_RECORD_VERSION = 1, NS_PER_MS = 1000000 };
+enum { KILL_LIMIT_MS = 2000, DRAIN_LIMIT_MS = 2000, START_LIMIT_MS = 2000, EXIT_RECORD_VERSION = 1, NS_PER_MS = 1000000 };
 
 /* linux/pidfd.h of 6.15: what PIDFD_GET_INFO tells after the reaping. */
 struct pidfd_exit_info {
@@ -144,6 +144,8 @@ void container_exited(struct shim *shim, struct container *container)
     waitpid(pid, NULL, 0);
     FAILPOINT("shim.exit.after_reap");
     container_drop_fd(shim, container, CONTAINER_PIDFD);
+    if (container->runtime) /* a start that has nothing to start any more */
+        job_hurry(shim, container->runtime, START_LIMIT_MS);
     container_finish_exit(shim, container);
 }
 

@@ -60,8 +60,10 @@ static void start_ran(struct shim *shim, struct job *job)
 
     if (!container && !failure)
         failure = error_new(ERROR_NOT_FOUND, "container %s was removed meanwhile", start->id);
-    if (container)
+    if (container) {
+        container->runtime = NULL;
         failure = start_note(shim, container, failure);
+    }
     free(start);
     if (failure)
         step_finish(shim, step, error_wrap(failure, "start container"));
@@ -74,7 +76,6 @@ static struct error *start_run(struct shim *shim, struct step *step, struct cont
     struct start *start = xcalloc(1, sizeof(*start));
     char *arguments[] = {"start", container->id, NULL};
     const int stdio[3] = {-1, -1, -1};
-    struct job *job;
 
     *start = (struct start){.step = step};
     snprintf(start->id, sizeof(start->id), "%s", container->id);
@@ -88,7 +89,8 @@ static struct error *start_run(struct shim *shim, struct step *step, struct cont
         free(start);
         return failure;
     }
-    failure = runtime_run(shim, container, arguments, stdio, START_LIMIT_MS, start_ran, start, &start->log, &job);
+    failure = runtime_run(shim, container, arguments, stdio, START_LIMIT_MS, start_ran, start, &start->log,
+                          &container->runtime);
     if (failure) {
         free(start);
         error_free(container_move(shim, container, SHIM_CONTAINER_CREATED));

@@ -11,13 +11,14 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "common/clock.h"
 #include "common/failpoint.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "services/sandboxd/shim/shim.h"
 
-enum { TASK_RESULT_MAX = 64 << 10, EXIT_NOT_RUN = 127, KILL_INTERVAL_MS = 5 };
+enum { TASK_RESULT_MAX = 64 << 10, EXIT_NOT_RUN = 127, KILL_INTERVAL_MS = 5, NS_PER_MS = 1000000 };
 
 static char *const default_environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
 
@@ -78,6 +79,14 @@ static void job_limit(struct shim *shim, void *owner)
 
     job->is_timed_out = true;
     job_kill(shim, job);
+}
+
+void job_hurry(struct shim *shim, struct job *job, int64_t in_ms)
+{
+    int64_t until_ns = clock_boottime_ns() + in_ms * NS_PER_MS;
+
+    if (job->pid && (!job->limit.when_ns || job->limit.when_ns > until_ns) && !job->is_timed_out)
+        loop_arm(&shim->loop, &job->limit, in_ms);
 }
 
 static struct job *job_add(struct shim *shim, pid_t pid, int64_t timeout_ms, job_done *done, void *argument)

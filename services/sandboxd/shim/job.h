@@ -60,6 +60,9 @@ struct error *job_task_run(struct shim *shim, job_task *task, void *input, int64
 struct error *job_task_wait(struct shim *shim, job_task *task, void *input, struct task_output *ret_output)
     __attribute__((warn_unused_result));
 
+/* The job's limit is no further than in_ms from now. */
+void job_hurry(struct shim *shim, struct job *job, int64_t in_ms);
+
 /* Takes one of a finished task's descriptors over; -1 where it handed over fewer. */
 int job_take_fd(struct job *job, size_t index);
 
