@@ -98,7 +98,7 @@ static inline void await_waiting(const struct hanging_fs *fs)
     }
 }
 
-static inline void lists_must_answer(struct gated_node *gated, size_t count)
+static inline void lists_must_answer(struct gated_node *gated, size_t least)
 {
     Runtime__V1__ListContainersRequest containers = RUNTIME__V1__LIST_CONTAINERS_REQUEST__INIT;
     Runtime__V1__ListPodSandboxRequest pods = RUNTIME__V1__LIST_POD_SANDBOX_REQUEST__INIT;
@@ -107,11 +107,11 @@ static inline void lists_must_answer(struct gated_node *gated, size_t count)
 
     check(CRI_CALL(gated->node.client, "RuntimeService", "ListContainers", &containers.base, 60000,
                    list_containers_response, &some));
-    assert_true(some->n_containers == count);
+    assert_true(some->n_containers >= least);
     runtime__v1__list_containers_response__free_unpacked(some, NULL);
     check(CRI_CALL(gated->node.client, "RuntimeService", "ListPodSandbox", &pods.base, 60000, list_pod_sandbox_response,
                    &others));
-    assert_true(others->n_items >= count);
+    assert_true(others->n_items >= least);
     runtime__v1__list_pod_sandbox_response__free_unpacked(others, NULL);
 }
 

@@ -1,5 +1,5 @@
-/* A volume whose file system hangs costs its pod alone, whoever dies meanwhile: a process in D state does not die, so a stop takes until
- * the file system answers again or is ended, and then leaves nothing. */
+/* A volume whose file system hangs costs its pod alone, whoever dies meanwhile: a process in D state does not die, so a
+ * stop takes until the file system answers again or is ended, and then leaves nothing. */
 #include "tests/integration/hanging_pods.h"
 
 enum { SHORT_MS = 3000 };
