@@ -415,6 +415,56 @@ static void the_node_tells_version_conditions_and_configuration(void **state)
     runtime__v1__update_runtime_config_response__free_unpacked(update, NULL);
 }
 
+/* How many images a list has with this filter (NULL: none); each must have this tag. */
+static size_t images_listed(struct fixture *fixture, const char *reference)
+{
+    Runtime__V1__ListImagesRequest request = RUNTIME__V1__LIST_IMAGES_REQUEST__INIT;
+    Runtime__V1__ImageFilter filter = RUNTIME__V1__IMAGE_FILTER__INIT;
+    Runtime__V1__ImageSpec image = RUNTIME__V1__IMAGE_SPEC__INIT;
+    Runtime__V1__ListImagesResponse *reply = NULL;
+
+    image.image = (char *)reference;
+    filter.image = &image;
+    request.filter = reference ? &filter : NULL;
+    check(CRI_CALL(fixture->node.client, "ImageService", "ListImages", &request.base, CALL_TIMEOUT_MS,
+                   list_images_response, &reply));
+    size_t count = reply->n_images;
+    for (size_t i = 0; i < count; i++)
+        assert_string_equal(reply->images[i]->repo_tags[0], busybox);
+    runtime__v1__list_images_response__free_unpacked(reply, NULL);
+    return count;
+}
+
+static void images_are_filtered_by_any_name_that_they_have(void **state)
+{
+    struct fixture *fixture = *state;
+    autofree char *id = NULL;
+
+    check(workload_pull(&fixture->work, busybox, &id));
+    assert_int_equal(images_listed(fixture, NULL), 1);
+    assert_int_equal(images_listed(fixture, ""), 1);
+    assert_int_equal(images_listed(fixture, busybox), 1);
+    assert_int_equal(images_listed(fixture, "busybox:test"), 1);
+    assert_int_equal(images_listed(fixture, id), 1);
+    assert_int_equal(images_listed(fixture, "busybox:other"), 0);
+    assert_int_equal(images_listed(fixture, "absent"), 0);
+}
+
+static void the_image_file_system_holds_what_was_pulled(void **state)
+{
+    struct fixture *fixture = *state;
+    Runtime__V1__ImageFsInfoRequest request = RUNTIME__V1__IMAGE_FS_INFO_REQUEST__INIT;
+    Runtime__V1__ImageFsInfoResponse *reply = NULL;
+
+    check(CRI_CALL(fixture->node.client, "ImageService", "ImageFsInfo", &request.base, CALL_TIMEOUT_MS,
+                   image_fs_info_response, &reply));
+    assert_true(reply->n_image_filesystems == 1 && reply->n_container_filesystems == 1);
+    assert_memory_equal(reply->image_filesystems[0]->fs_id->mountpoint, fixture->node.root, strlen(fixture->node.root));
+    assert_true(reply->image_filesystems[0]->used_bytes->value > 500000); /* busybox alone */
+    assert_true(reply->image_filesystems[0]->inodes_used->value > 20);    /* and its links */
+    runtime__v1__image_fs_info_response__free_unpacked(reply, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +473,8 @@ int main(void)
         NODE_TEST(a_pods_status_repeats_its_configuration),
         NODE_TEST(a_containers_status_repeats_its_configuration_and_tells_its_times),
         NODE_TEST(the_node_tells_version_conditions_and_configuration),
+        NODE_TEST(images_are_filtered_by_any_name_that_they_have),
+        NODE_TEST(the_image_file_system_holds_what_was_pulled),
     };
 
     return cmocka_run_group_tests(tests, fixture_open, fixture_close);
