@@ -43,7 +43,7 @@ enum keeper_message_type {
     /* The store: name is an owner. "page": the supervisor (the daemons' request pages). "listener": criapi, which may only
      * give back a listening socket that is missing, and read nothing. "supervisor", "criapi", "sandboxd", "imaged", "logd":
      * that daemon. Any other name, as a pod's id: root alone, which may use all. Anyone else: PERMISSION_DENIED. */
-    KEEPER_STORE_PUT,   /* owner, fd_names[i] for each fd: put or replace; RESOURCE_EXHAUSTED beyond 65536 */
+    KEEPER_STORE_PUT,   /* owner, fd_names[i] for each fd: put or replace; RESOURCE_EXHAUSTED beyond 65536, 64 of a daemon */
     KEEPER_STORE_GET,   /* owner: replies with up to 16 fds each, MORE on all but the last */
     KEEPER_STORE_DROP,  /* owner, fd_names[0..fd_count-1]; fd_count 0: all of the owner */
     KEEPER_OPEN_FILE,   /* directory, name (no slash, no ..; "" opens a directory listing fd): read-only fd, RESOLVE_BENEATH */

@@ -349,6 +349,45 @@ static void the_peers_user_decides_what_it_may_ask(void **state)
     assert_int_equal(code_for_user(tree, 12345, &page), 101); /* a stranger is not even heard */
 }
 
+/* As that user: how many descriptors the store takes of it, 250 at most. */
+static int puts_taken(const struct tree *tree, uid_t who, const char *owner)
+{
+    autofree char *path = xasprintf("%s/keeper/sock", tree->state);
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct keeper_message reply, put = {.type = KEEPER_STORE_PUT, .version = KEEPER_VERSION, .fd_count = 1};
+        int socket = -1, taken = 0, fds[FD_PASS_MAX];
+        size_t size, count;
+        if (setgid(who) < 0 || setuid(who) < 0 || socket_connect(path, &socket))
+            _exit(255);
+        snprintf(put.name, sizeof(put.name), "%s", owner);
+        for (reply.code = 0; taken < 250 && reply.code == 0; taken += reply.code == 0) {
+            snprintf(put.fd_names[0], KEEPER_NAME_SIZE, "fd%d", taken);
+            if (fd_send(socket, &put, sizeof(put), &socket, 1) ||
+                fd_receive(socket, &reply, sizeof(reply), &size, fds, &count))
+                _exit(254);
+        }
+        _exit(taken);
+    }
+    waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+}
+
+static void a_daemon_cannot_fill_the_store_that_the_shims_need(void **state)
+{
+    struct tree *tree = *state;
+    struct keeper_message drop = {.type = KEEPER_STORE_DROP, .name = "criapi"};
+    struct keeper_message drop_pod = {.type = KEEPER_STORE_DROP, .name = "pod9"};
+
+    assert_int_equal(puts_taken(tree, UID_FIRST + 1, "criapi"), 64);
+    assert_int_equal(puts_taken(tree, UID_FIRST + 1, "pod9"), 0);
+    assert_int_equal(puts_taken(tree, 0, "pod9"), 250);
+    assert_int_equal(code_for_user(tree, UID_FIRST + 1, &drop), ERROR_OK);
+    assert_int_equal(code_for_user(tree, 0, &drop_pod), ERROR_OK);
+}
+
 static void malformed_messages_are_dropped_and_harm_nobody(void **state)
 {
     struct tree *tree = *state;
@@ -455,6 +494,7 @@ int main(void)
         cmocka_unit_test(a_daemon_that_aborts_before_it_served_waits_longer_each_time),
         cmocka_unit_test(each_end_is_recorded_with_its_true_status),
         cmocka_unit_test(the_peers_user_decides_what_it_may_ask),
+        cmocka_unit_test(a_daemon_cannot_fill_the_store_that_the_shims_need),
         cmocka_unit_test(malformed_messages_are_dropped_and_harm_nobody),
         cmocka_unit_test(kills_leave_no_descriptor_in_the_keeper),
         cmocka_unit_test(shims_outlive_an_ordered_end_and_are_adopted_at_the_next_start),

@@ -201,6 +201,9 @@ static struct error *handle_store_put(struct request *request)
             if (!is_listener(request->fds[i]))
                 return error_new(ERROR_INVALID_ARGUMENT, "%s is not a listening socket", message->fd_names[i]);
         }
+        if (!store_has_room(request->keeper, message->name, message->fd_names[i], request->connection->uid))
+            return error_new(ERROR_RESOURCE_EXHAUSTED, "%s has %d descriptors in the store", message->name,
+                             STORE_DAEMON_MAX);
         TRY(store_put(request->keeper, message->name, message->fd_names[i], TAKE_FD(request->fds[i])));
     }
     return NULL;

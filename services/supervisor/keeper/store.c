@@ -32,6 +32,17 @@ static struct stored_fd *store_entry(const struct keeper *keeper, const char *ow
     return NULL;
 }
 
+bool store_has_room(const struct keeper *keeper, const char *owner, const char *name, uid_t uid)
+{
+    size_t count = 0;
+
+    if (uid == 0 || store_find(keeper, owner, name) >= 0)
+        return true;
+    for (const struct stored_fd *entry = keeper->store; entry; entry = entry->next)
+        count += strcmp(entry->owner, owner) == 0;
+    return count < STORE_DAEMON_MAX;
+}
+
 struct error *store_put(struct keeper *keeper, const char *owner, const char *name, int fd)
 {
     size_t count = 0;

@@ -3,11 +3,14 @@
 
 #include "services/supervisor/keeper/keeper.h"
 
-enum { STORE_FDS_MAX = 65536 };
+enum { STORE_FDS_MAX = 65536, STORE_DAEMON_MAX = 64 };
 
 /* May a process of this user read and write the owner's descriptors? Root may all; a daemon its own; the supervisor the
  * owner "page"; criapi may give the owner "listener" back. */
 bool store_is_allowed(const struct keeper *keeper, const char *owner, uid_t uid, bool writes);
+
+/* Is there room for one more of this owner, from this user? A daemon's is small, so that it cannot fill the shims'. */
+bool store_has_room(const struct keeper *keeper, const char *owner, const char *name, uid_t uid);
 
 /* Puts or replaces; takes fd. RESOURCE_EXHAUSTED beyond STORE_FDS_MAX. */
 struct error *store_put(struct keeper *keeper, const char *owner, const char *name, int fd)
