@@ -188,7 +188,8 @@ static void no_path_leads_out_of_a_layer(void **state)
 
     directory_make(fixture, 2, "a", 0700, 2);
     assert_int_equal(symlinkat("../2", fixture->layers[0], "out"), 0);
-    directory_make(fixture, 1, "b", 0711, 1);
+    directory_make(fixture, 1, "out", 0711, 1);
+    directory_make(fixture, 1, "out/a", 0711, 1);
     mend(fixture, "../2/a");
     mend(fixture, "out/a");
     mend(fixture, "/tmp");
