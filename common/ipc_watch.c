@@ -133,12 +133,21 @@ static void look_after(struct ipc_watch *watch)
         log_warn("dials once more", "url=%s", watch->url);
 }
 
+static void drain(int inotify)
+{
+    char events[4096];
+
+    while (inotify >= 0 && read(inotify, events, sizeof(events)) > 0)
+        ;
+}
+
 /* Looks at the name, and ends the connections if it means another socket. The watch is set before the look, so that no
  * rename falls between. False while there is no such name. */
 static bool follow(struct ipc_watch *watch)
 {
     if (watch->watch >= 0)
         inotify_rm_watch(watch->inotify, watch->watch);
+    drain(watch->inotify); /* of the removal's own event too, which would wake the thread for ever */
     watch->watch = watch->inotify < 0 ? -1 : inotify_add_watch(watch->inotify, watch->path, IN_ATTRIB | IN_DELETE_SELF);
     autoclose int now = open(watch->path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
     if (now < 0)
@@ -155,14 +164,6 @@ static bool follow(struct ipc_watch *watch)
 }
 
 /* ---- the thread ---- */
-
-static void drain(int inotify)
-{
-    char events[4096];
-
-    while (inotify >= 0 && read(inotify, events, sizeof(events)) > 0)
-        ;
-}
 
 /* Is the name still the socket that is watched? Spares the steady state a new watch each second. */
 static bool is_changed(struct ipc_watch *watch)
@@ -187,7 +188,6 @@ static void *watch_main(void *argument)
             look_after(watch);
             continue;
         }
-        drain(watch->inotify);
         present = follow(watch);
     }
 }

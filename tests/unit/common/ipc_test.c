@@ -406,6 +406,47 @@ static void sixty_generations_leave_no_descriptor_behind(void **state)
     server_kill(server);
 }
 
+/* Calls of read() by the thread that follows the daemon's name. */
+static unsigned long watcher_reads(void)
+{
+    DIR *threads = opendir("/proc/self/task");
+    unsigned long reads = 0;
+
+    for (const struct dirent *entry; (entry = readdir(threads));) {
+        char name[32] = "", path[300], line[64];
+        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+        FILE *file = fopen(path, "r");
+        if (file) {
+            (void)!fgets(name, sizeof(name), file);
+            fclose(file);
+        }
+        snprintf(path, sizeof(path), "/proc/self/task/%s/io", entry->d_name);
+        file = strcmp(name, "ipc-watch\n") == 0 ? fopen(path, "r") : NULL;
+        while (file && fgets(line, sizeof(line), file))
+            sscanf(line, "syscr: %lu", &reads);
+        if (file)
+            fclose(file);
+    }
+    closedir(threads);
+    return reads;
+}
+
+static void who_follows_a_daemon_sleeps_while_nothing_changes(void **state)
+{
+    struct fixture *fixture = *state;
+    pid_t first = server_start(fixture->directory, 1);
+
+    expect_echo(fixture->client, "0", "0 1");
+    server_kill(first);
+    pid_t second = server_start(fixture->directory, 2);
+    expect_echo(fixture->client, "0", "0 2");
+    sleep_ms(200);
+    unsigned long before = watcher_reads();
+    sleep_ms(300);
+    assert_in_range(watcher_reads() - before, 0, 20); /* one look a second; some 10,000 where its own events wake it */
+    server_kill(second);
+}
+
 static void a_stopped_generation_is_abandoned_when_the_next_takes_the_name(void **state)
 {
     struct fixture *fixture = *state;
@@ -616,6 +657,7 @@ int main(int argc, char **argv)
         TEST(every_call_in_flight_at_a_kill_is_answered_by_the_next_generation),
         TEST(no_call_fails_while_the_daemon_is_killed_forty_times),
         TEST(sixty_generations_leave_no_descriptor_behind),
+        TEST(who_follows_a_daemon_sleeps_while_nothing_changes),
         TEST(a_stopped_generation_is_abandoned_when_the_next_takes_the_name),
         TEST(a_daemon_stopped_before_it_answered_the_dial_is_abandoned_too),
         TEST(a_cancel_reaches_its_call_and_the_next_generation_hears_of_it_too),
