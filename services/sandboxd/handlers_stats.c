@@ -86,7 +86,8 @@ static void container_sample_take(struct container *container, struct container_
     sample_attributes(container, sample);
     if (container_state_get(container) != CONTAINER_RUNNING)
         return;
-    struct error *error = cgroup_usage_read(container->d->host.cgroup_version, container->record->cgroup, &usage);
+    struct error *error =
+        cgroup_usage_read("/sys/fs/cgroup", container->d->host.cgroup_version, container->record->cgroup, &usage);
     if (!error)
         sample_usage(container, &usage, sample);
     error_free(error); /* it ended meanwhile, or a controller is not there: only true numbers are said */

@@ -19,19 +19,25 @@ uint64_t keyed_value(const char *text, const char *key)
     return 0;
 }
 
-static struct error *stat_read(const char *hierarchy, const char *cgroup, const char *file, char **ret)
+/* A cgroup in one of the hierarchies, or in the only one. */
+struct place {
+    const char *top; /* "/sys/fs/cgroup" */
+    const char *cgroup;
+};
+
+static struct error *stat_read(const struct place *place, const char *hierarchy, const char *file, char **ret)
 {
-    autofree char *path = xasprintf("/sys/fs/cgroup%s%s/%s", hierarchy, cgroup, file);
+    autofree char *path = xasprintf("%s%s%s/%s", place->top, hierarchy, place->cgroup, file);
     size_t size = 0;
 
     return file_read_all(path, STAT_FILE_MAX, ret, &size);
 }
 
-static struct error *number_read(const char *hierarchy, const char *cgroup, const char *file, uint64_t *ret)
+static struct error *number_read(const struct place *place, const char *hierarchy, const char *file, uint64_t *ret)
 {
     autofree char *text = NULL;
 
-    TRY(stat_read(hierarchy, cgroup, file, &text));
+    TRY(stat_read(place, hierarchy, file, &text));
     *ret = strtoull(text, NULL, 10); /* "max" is 0: none */
     return NULL;
 }
@@ -43,14 +49,14 @@ static void usage_finish(struct cgroup_usage *usage, uint64_t inactive_file)
         usage->limit_bytes = 0;
 }
 
-static struct error *usage_read_v1(const char *cgroup, struct cgroup_usage *ret)
+static struct error *usage_read_v1(const struct place *place, struct cgroup_usage *ret)
 {
     autofree char *memory = NULL;
 
-    TRY(number_read("/cpuacct", cgroup, "cpuacct.usage", &ret->cpu_ns));
-    TRY(number_read("/memory", cgroup, "memory.usage_in_bytes", &ret->memory_bytes));
-    TRY(number_read("/memory", cgroup, "memory.limit_in_bytes", &ret->limit_bytes));
-    TRY(stat_read("/memory", cgroup, "memory.stat", &memory));
+    TRY(number_read(place, "/cpuacct", "cpuacct.usage", &ret->cpu_ns));
+    TRY(number_read(place, "/memory", "memory.usage_in_bytes", &ret->memory_bytes));
+    TRY(number_read(place, "/memory", "memory.limit_in_bytes", &ret->limit_bytes));
+    TRY(stat_read(place, "/memory", "memory.stat", &memory));
     ret->rss_bytes = keyed_value(memory, "total_rss");
     ret->page_faults = keyed_value(memory, "total_pgfault");
     ret->major_page_faults = keyed_value(memory, "total_pgmajfault");
@@ -58,15 +64,15 @@ static struct error *usage_read_v1(const char *cgroup, struct cgroup_usage *ret)
     return NULL;
 }
 
-static struct error *usage_read_v2(const char *cgroup, struct cgroup_usage *ret)
+static struct error *usage_read_v2(const struct place *place, struct cgroup_usage *ret)
 {
     autofree char *memory = NULL, *cpu = NULL;
 
-    TRY(stat_read("", cgroup, "cpu.stat", &cpu));
+    TRY(stat_read(place, "", "cpu.stat", &cpu));
     ret->cpu_ns = keyed_value(cpu, "usage_usec") * 1000;
-    TRY(number_read("", cgroup, "memory.current", &ret->memory_bytes));
-    TRY(number_read("", cgroup, "memory.max", &ret->limit_bytes));
-    TRY(stat_read("", cgroup, "memory.stat", &memory));
+    TRY(number_read(place, "", "memory.current", &ret->memory_bytes));
+    TRY(number_read(place, "", "memory.max", &ret->limit_bytes));
+    TRY(stat_read(place, "", "memory.stat", &memory));
     ret->rss_bytes = keyed_value(memory, "anon");
     ret->page_faults = keyed_value(memory, "pgfault");
     ret->major_page_faults = keyed_value(memory, "pgmajfault");
@@ -74,8 +80,10 @@ static struct error *usage_read_v2(const char *cgroup, struct cgroup_usage *ret)
     return NULL;
 }
 
-struct error *cgroup_usage_read(int cgroup_version, const char *cgroup, struct cgroup_usage *ret)
+struct error *cgroup_usage_read(const char *top, int cgroup_version, const char *cgroup, struct cgroup_usage *ret)
 {
+    struct place place = {top, cgroup};
+
     *ret = (struct cgroup_usage){0};
-    return cgroup_version == 2 ? usage_read_v2(cgroup, ret) : usage_read_v1(cgroup, ret);
+    return cgroup_version == 2 ? usage_read_v2(&place, ret) : usage_read_v1(&place, ret);
 }

@@ -16,8 +16,8 @@ struct cgroup_usage {
     uint64_t major_page_faults;
 };
 
-/* cgroup is the path below each hierarchy's root. NOT_FOUND when it is gone. */
-struct error *cgroup_usage_read(int cgroup_version, const char *cgroup, struct cgroup_usage *ret)
+/* top is where the hierarchies are mounted, "/sys/fs/cgroup"; cgroup the path below each hierarchy's root. NOT_FOUND when it is gone. */
+struct error *cgroup_usage_read(const char *top, int cgroup_version, const char *cgroup, struct cgroup_usage *ret)
     __attribute__((warn_unused_result));
 
 /* The value of `key` in a flat-keyed file's text ("key value\n"...), 0 where it lacks. Pure. */

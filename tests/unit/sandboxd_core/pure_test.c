@@ -3,11 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "common/memory.h"
 #include "proto/cri.pb-c.h"
 #include "services/sandboxd/canonical.h"
 #include "services/sandboxd/filter.h"
@@ -129,6 +131,39 @@ static void the_order_of_a_map_does_not_make_another_configuration(void **state)
     free(other);
 }
 
+/* A container with two variables and one label. */
+static uint8_t *container_bytes(char *first, char *second, uint32_t attempt, size_t *ret_size)
+{
+    Runtime__V1__ContainerConfig config = RUNTIME__V1__CONTAINER_CONFIG__INIT;
+    Runtime__V1__ContainerMetadata metadata = RUNTIME__V1__CONTAINER_METADATA__INIT;
+    Runtime__V1__KeyValue a = RUNTIME__V1__KEY_VALUE__INIT, b = RUNTIME__V1__KEY_VALUE__INIT;
+    Runtime__V1__KeyValue *envs[] = {&a, &b};
+
+    a.key = first, b.key = second;
+    metadata.attempt = attempt;
+    config.metadata = &metadata;
+    config.envs = envs, config.n_envs = 2;
+    return canonical_container_config(&config, ret_size);
+}
+
+static void the_order_of_a_list_and_any_value_make_another_configuration(void **state)
+{
+    size_t size, other_size;
+
+    (void)state;
+    uint8_t *one = container_bytes("A", "B", 0, &size), *other = container_bytes("A", "B", 0, &other_size);
+    assert_int_equal(size, other_size);
+    assert_memory_equal(one, other, size);
+    free(other);
+    other = container_bytes("B", "A", 0, &other_size);
+    assert_memory_not_equal(one, other, size);
+    free(other);
+    other = container_bytes("A", "B", 1, &other_size);
+    assert_int_not_equal(size, other_size);
+    free(one);
+    free(other);
+}
+
 static void a_label_selector_needs_every_pair(void **state)
 {
     Runtime__V1__PodSandboxConfig__LabelsEntry a = {.key = (char *)"a", .value = (char *)"1"};
@@ -153,6 +188,78 @@ static void a_keyed_value_is_found_by_its_whole_key(void **state)
     assert_int_equal(keyed_value(text, "rss"), 7);
     assert_int_equal(keyed_value(text, "absent"), 0);
     assert_int_equal(keyed_value("", "rss"), 0);
+}
+
+/* A tree of cgroup files in a directory of the test's own, at PLACE/FILE. */
+static void cgroup_file_write(const char *top, const char *place, const char *file, const char *text)
+{
+    autofree char *make = xasprintf("mkdir -p %s%s/pod", top, place), *path = xasprintf("%s%s/pod/%s", top, place, file);
+
+    assert_int_equal(system(make), 0);
+    FILE *stream = fopen(path, "w");
+    assert_non_null(stream);
+    fputs(text, stream);
+    fclose(stream);
+}
+
+static void usage_is(const char *top, int version, uint64_t limit)
+{
+    struct cgroup_usage usage;
+
+    assert_null(cgroup_usage_read(top, version, "/pod", &usage));
+    assert_int_equal(usage.cpu_ns, 5000000);
+    assert_int_equal(usage.memory_bytes, 9000);
+    assert_int_equal(usage.working_set_bytes, 8000);
+    assert_int_equal(usage.rss_bytes, 700);
+    assert_int_equal(usage.page_faults, 31);
+    assert_int_equal(usage.major_page_faults, 2);
+    assert_int_equal(usage.limit_bytes, limit);
+}
+
+static int directory_remove(const char *directory)
+{
+    autofree char *command = xasprintf("rm -r %s", directory);
+
+    return system(command);
+}
+
+static void usage_is_read_from_the_files_of_version_1(void **state)
+{
+    char top[] = "/tmp/bh-cgroup-XXXXXX";
+    struct cgroup_usage usage;
+
+    (void)state;
+    assert_non_null(mkdtemp(top));
+    cgroup_file_write(top, "/cpuacct", "cpuacct.usage", "5000000\n");
+    cgroup_file_write(top, "/memory", "memory.usage_in_bytes", "9000\n");
+    cgroup_file_write(top, "/memory", "memory.limit_in_bytes", "9223372036854771712\n");
+    cgroup_file_write(top, "/memory", "memory.stat",
+                      "rss 1\npgfault 1\ntotal_rss 700\ntotal_pgfault 31\ntotal_pgmajfault 2\ntotal_inactive_file 1000\n");
+    usage_is(top, 1, 0);
+    cgroup_file_write(top, "/memory", "memory.limit_in_bytes", "65536\n");
+    usage_is(top, 1, 65536);
+    cgroup_file_write(top, "/memory", "memory.stat", "total_inactive_file 10000\n");
+    assert_null(cgroup_usage_read(top, 1, "/pod", &usage));
+    assert_int_equal(usage.working_set_bytes, 0);
+    autoptr(error) gone = cgroup_usage_read(top, 1, "/gone", &usage);
+    assert_int_equal(gone->code, ERROR_NOT_FOUND);
+    assert_int_equal(directory_remove(top), 0);
+}
+
+static void usage_is_read_from_the_files_of_version_2(void **state)
+{
+    char top[] = "/tmp/bh-cgroup-XXXXXX";
+
+    (void)state;
+    assert_non_null(mkdtemp(top));
+    cgroup_file_write(top, "", "cpu.stat", "usage_usec 5000\nuser_usec 4000\nsystem_usec 1000\n");
+    cgroup_file_write(top, "", "memory.current", "9000\n");
+    cgroup_file_write(top, "", "memory.max", "max\n");
+    cgroup_file_write(top, "", "memory.stat", "anon 700\nfile 5\ninactive_file 1000\npgfault 31\npgmajfault 2\n");
+    usage_is(top, 2, 0);
+    cgroup_file_write(top, "", "memory.max", "65536\n");
+    usage_is(top, 2, 65536);
+    assert_int_equal(directory_remove(top), 0);
 }
 
 /* A program, one that is missing, a file that is no program, a directory that is none. */
@@ -215,8 +322,11 @@ int main(void)
         cmocka_unit_test(the_default_runtime_is_the_configured_one_or_the_first_that_works),
         cmocka_unit_test(the_backoff_doubles_and_ends_at_thirty_seconds),
         cmocka_unit_test(the_order_of_a_map_does_not_make_another_configuration),
+        cmocka_unit_test(the_order_of_a_list_and_any_value_make_another_configuration),
         cmocka_unit_test(a_label_selector_needs_every_pair),
         cmocka_unit_test(a_keyed_value_is_found_by_its_whole_key),
+        cmocka_unit_test(usage_is_read_from_the_files_of_version_1),
+        cmocka_unit_test(usage_is_read_from_the_files_of_version_2),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
