@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/failpoint.h"
+#include "services/sandboxd/container_steps.h"
 #include "services/sandboxd/container_stop.h"
 #include "services/sandboxd/image_client.h"
 #include "services/sandboxd/pod_run.h"
@@ -27,8 +28,10 @@ struct error *container_finish_removal(struct container *container)
 
     if (container_state_get(container) == CONTAINER_GONE)
         return NULL;
-    if (pod_has_shim(container->pod))
+    if (pod_has_shim(container->pod)) {
         TRY(container_delete(container, &patience));
+        container_forget_steps(container);
+    }
     FAILPOINT("sandboxd.container_remove.after_delete");
     TRY(image_release(container->d, container->record->id, clock_boottime_ns() + RELEASE_LIMIT_S * 1000000000ll));
     container_directory_remove(container);

@@ -301,16 +301,20 @@ struct error *container_create_steps(struct container *container)
     return NULL;
 }
 
-void container_created(struct container *container)
+void container_forget_steps(struct container *container)
 {
     static const char *const steps[] = {"rootfs", "mounts", "create"};
-    struct shim_client *client = pod_shim(container->pod);
 
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
-        shim_client_ack(client, step_of(container, steps[i]));
+        shim_client_ack(pod_shim(container->pod), step_of(container, steps[i]));
+}
+
+void container_created(struct container *container)
+{
+    container_forget_steps(container);
     pthread_mutex_lock(&container->d->lock);
     bool has_early_exit = container->has_early_exit;
     pthread_mutex_unlock(&container->d->lock);
     if (has_early_exit)
-        shim_client_list(client);
+        shim_client_list(pod_shim(container->pod));
 }
