@@ -65,14 +65,6 @@ struct run {
     char names[PODS][16];
 };
 
-static void must(struct error *error, const char *what)
-{
-    if (!error)
-        return;
-    fprintf(stderr, "%s: %s: %s\n", what, error_code_name(error->code), error->text);
-    exit(1);
-}
-
 /* ---- calls ---- */
 
 static struct error *pod_run_one(struct run *run, size_t i)
@@ -177,19 +169,20 @@ static struct error *(*const calls[CALL_COUNT])(struct run *, size_t) = {pod_run
                                                                          pull_one};
 
 /* Each call once for each pod, one at a time: times, and what was started meanwhile. */
-static void phase(struct run *run, enum call call)
+static struct error *phase(struct run *run, enum call call)
 {
     struct process_counts before, after;
 
-    must(process_events_read(run->events, &before), "process events");
+    TRY(process_events_read(run->events, &before));
     for (size_t i = 0; i < PODS; i++) {
         int64_t begin = clock_boottime_ns();
-        must(calls[call](run, i), call_names[call]);
+        TRY_TO(calls[call](run, i), "%s, %s", run->name, call_names[call]);
         run->times_us[call][i] = (double)(clock_boottime_ns() - begin) / 1000;
     }
-    must(process_events_read(run->events, &after), "process events");
+    TRY(process_events_read(run->events, &after));
     run->counts[call].started = after.started - before.started;
     run->counts[call].executed = after.executed - before.executed;
+    return NULL;
 }
 
 static void pods_free(struct run *run, size_t count)
@@ -201,13 +194,14 @@ static void pods_free(struct run *run, size_t count)
     }
 }
 
-static void run_measure(struct run *run)
+static struct error *run_measure(struct run *run)
 {
     fprintf(stderr, "%s: %d pods\n", run->name, PODS);
-    must(pull_one(run, 0), "the first pull");
+    TRY(pull_one(run, 0));
     for (int call = 0; call < CALL_COUNT; call++)
-        phase(run, (enum call)call);
+        TRY(phase(run, (enum call)call));
     pods_free(run, PODS);
+    return NULL;
 }
 
 /* ---- memory ---- */
@@ -256,32 +250,34 @@ static long row_read(const struct process_events *events, const char *name, size
     return sum;
 }
 
-static void rows_read(struct run *run, struct row *rows, bool is_busy)
+static struct error *rows_read(struct run *run, struct row *rows, bool is_busy)
 {
     struct process_counts counts;
 
     usleep(SETTLE_US); /* what a call left to do behind its answer */
-    must(process_events_read(run->events, &counts), "process events");
+    TRY(process_events_read(run->events, &counts));
     for (struct row *row = rows; row->name; row++)
         *(is_busy ? &row->busy_kb : &row->idle_kb) = row_read(run->events, row->name, &row->count);
+    return NULL;
 }
 
-static void memory_measure(struct run *run, struct row *rows)
+static struct error *memory_measure(struct run *run, struct row *rows)
 {
     fprintf(stderr, "%s: memory\n", run->name);
-    must(pull_one(run, 0), "the first pull");
-    rows_read(run, rows, false);
+    TRY(pull_one(run, 0));
+    TRY(rows_read(run, rows, false));
     for (size_t i = 0; i < MEMORY_PODS; i++) {
-        must(pod_run_one(run, i), "run a pod");
-        must(container_create_one(run, i), "create");
-        must(container_start_one(run, i), "start");
+        TRY(pod_run_one(run, i));
+        TRY(container_create_one(run, i));
+        TRY(container_start_one(run, i));
     }
-    rows_read(run, rows, true);
+    TRY(rows_read(run, rows, true));
     for (size_t i = 0; i < MEMORY_PODS; i++) {
-        must(pod_stop_one(run, i), "stop a pod");
-        must(pod_remove_one(run, i), "remove a pod");
+        TRY(pod_stop_one(run, i));
+        TRY(pod_remove_one(run, i));
     }
     pods_free(run, MEMORY_PODS);
+    return NULL;
 }
 
 /* ---- tables ---- */
@@ -330,27 +326,39 @@ static void calls_print(struct run *const *runs, size_t count)
 
 /* ---- who is measured ---- */
 
-static struct run *run_new(const struct node *node, struct process_events *events, const char *name,
-                           const char *handler, struct cri_client *client)
+struct bench {
+    struct process_events *events;
+    struct registry_server registry;
+    struct node node;
+    struct run *runs[RUNS_MAX];
+    size_t run_count;
+    struct cri_client *peer_client;
+    pid_t peer;
+};
+
+static struct run *run_add(struct bench *bench, const char *name, const char *handler, struct cri_client *client)
 {
     struct run *run = xcalloc(1, sizeof(*run));
 
     run->name = name;
     run->handler = handler;
-    run->node = node;
-    run->events = events;
-    run->work = (struct workload){.node = node, .client = client};
+    run->node = &bench->node;
+    run->events = bench->events;
+    run->work = (struct workload){.node = &bench->node, .client = client};
+    bench->runs[bench->run_count++] = run;
     return run;
 }
 
-static void node_end(struct node *node)
+static void process_end(pid_t *pid)
 {
-    kill(node->backstop, SIGTERM);
-    waitpid(node->backstop, NULL, 0);
-    node->backstop = 0;
+    if (*pid <= 0)
+        return;
+    kill(*pid, SIGTERM);
+    waitpid(*pid, NULL, 0);
+    *pid = 0;
 }
 
-static void client_wait_ready(struct workload *work)
+static struct error *client_wait_ready(struct workload *work)
 {
     Runtime__V1__VersionRequest request = RUNTIME__V1__VERSION_REQUEST__INIT;
 
@@ -361,38 +369,14 @@ static void client_wait_ready(struct workload *work)
         if (!error) {
             printf("beside: %s %s\n", reply->runtime_name, reply->runtime_version);
             runtime__v1__version_response__free_unpacked(reply, NULL);
-            return;
+            return NULL;
         }
         error_free(error);
     }
-    must(error_new(ERROR_DEADLINE_EXCEEDED, "it does not answer"), "containerd");
+    return error_new(ERROR_DEADLINE_EXCEEDED, "containerd does not answer");
 }
 
-/* The same calls, after our own tree has ended. */
-static struct run *peer_measure(struct node *node, struct registry_server *registry, struct process_events *events,
-                                const char *programs)
-{
-    static struct row rows[] = {{.name = "containerd"}, {.name = "containerd-shim-runc-v2"}, {.name = "sleep"}, {0}};
-    struct cri_client *client = NULL;
-    autofree char *address = NULL;
-    pid_t pid = 0;
-
-    must(peer_start(node, registry, programs, &pid, &address), "containerd");
-    must(cri_client_open(address, &client), "containerd's socket");
-    struct run *run = run_new(node, events, "containerd, runc", "runc", client);
-    client_wait_ready(&run->work);
-    memory_measure(run, rows);
-    run_measure(run);
-    printf("containerd: PSS in KiB, idle and with %d pods (sleep: %d pauses and %d containers)\n", MEMORY_PODS,
-           MEMORY_PODS, MEMORY_PODS);
-    rows_print(rows);
-    kill(pid, SIGTERM);
-    waitpid(pid, NULL, 0);
-    cri_client_close(client);
-    return run;
-}
-
-int main(void)
+static struct error *own_measure(struct bench *bench)
 {
     static struct row rows[] = {{.name = "bulkhead"},
                                 {.name = "bulkhead-keeper"},
@@ -404,34 +388,66 @@ int main(void)
                                 {.name = "bulkhead-shim"},
                                 {.name = "sleep"},
                                 {0}};
-    const char *peer = getenv("BULKHEAD_BENCH_CONTAINERD");
-    struct process_events *events = NULL;
-    struct registry_server registry;
-    struct run *runs[RUNS_MAX];
-    struct node node;
-    size_t count = 0;
 
-    must(process_events_open(&events), "process events");
-    node_isolate();
-    must(registry_server_start(&registry), "registry");
-    must(registry_server_push(&registry, "library/busybox", "test", 0), "image");
-    must(node_open(&node, registry.url, NULL), "node");
-    must(node_wait_ready(&node), "node");
-    runs[count++] = run_new(&node, events, "bulkhead, crun", "crun", node.client);
-    memory_measure(runs[0], rows);
-    run_measure(runs[0]);
-    runs[count++] = run_new(&node, events, "bulkhead, runc", "runc", node.client);
-    run_measure(runs[1]);
-    node_end(&node);
+    TRY(node_open(&bench->node, bench->registry.url, NULL));
+    TRY(node_wait_ready(&bench->node));
+    struct run *run = run_add(bench, "bulkhead, crun", "crun", bench->node.client);
+    TRY(memory_measure(run, rows));
+    TRY(run_measure(run));
+    TRY(run_measure(run_add(bench, "bulkhead, runc", "runc", bench->node.client)));
+    process_end(&bench->node.backstop);
     printf("bulkhead: PSS in KiB, idle and with %d pods (sleep: the containers)\n", MEMORY_PODS);
     rows_print(rows);
+    return NULL;
+}
+
+/* The same calls, after our own tree has ended. */
+static struct error *peer_measure(struct bench *bench, const char *programs)
+{
+    static struct row rows[] = {{.name = "containerd"}, {.name = "containerd-shim-runc-v2"}, {.name = "sleep"}, {0}};
+    autofree char *address = NULL;
+
+    TRY(peer_start(&bench->node, &bench->registry, programs, &bench->peer, &address));
+    TRY(cri_client_open(address, &bench->peer_client));
+    struct run *run = run_add(bench, "containerd, runc", "runc", bench->peer_client);
+    TRY(client_wait_ready(&run->work));
+    TRY(memory_measure(run, rows));
+    TRY(run_measure(run));
+    printf("containerd: PSS in KiB, idle and with %d pods (sleep: %d pauses and %d containers)\n", MEMORY_PODS,
+           MEMORY_PODS, MEMORY_PODS);
+    rows_print(rows);
+    return NULL;
+}
+
+static struct error *bench_run(struct bench *bench)
+{
+    const char *peer = getenv("BULKHEAD_BENCH_CONTAINERD");
+
+    TRY(process_events_open(&bench->events));
+    node_isolate();
+    TRY(registry_server_start(&bench->registry));
+    TRY(registry_server_push(&bench->registry, "library/busybox", "test", 0));
+    TRY(own_measure(bench));
     if (peer)
-        runs[count++] = peer_measure(&node, &registry, events, peer);
-    calls_print(runs, count);
-    for (size_t i = 0; i < count; i++)
-        free(runs[i]);
-    node_close(&node);
-    registry_server_stop(&registry);
-    process_events_close(events);
-    return 0;
+        TRY(peer_measure(bench, peer));
+    calls_print(bench->runs, bench->run_count);
+    return NULL;
+}
+
+int main(void)
+{
+    struct bench bench = {0};
+    autoptr(error) failure = bench_run(&bench);
+
+    if (failure)
+        fprintf(stderr, "%s: %s\n", error_code_name(failure->code), failure->text);
+    process_end(&bench.peer);
+    if (bench.peer_client)
+        cri_client_close(bench.peer_client);
+    for (size_t i = 0; i < bench.run_count; i++)
+        free(bench.runs[i]);
+    node_close(&bench.node);
+    registry_server_stop(&bench.registry);
+    process_events_close(bench.events);
+    return failure ? 1 : 0;
 }
