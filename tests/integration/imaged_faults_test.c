@@ -585,7 +585,7 @@ static void proof_for_the_registry_is_not_shown_to_its_mirrors(void **state)
 }
 
 /* Two layers; the upper one has a file in a directory that only the lower one names. */
-static void image_of_two_put(const char *tag)
+static void image_of_two_put(const char *tag, char low_digest[DIGEST_TEXT_SIZE])
 {
     struct tarball low, high;
     char digest[DIGEST_TEXT_SIZE];
@@ -599,15 +599,35 @@ static void image_of_two_put(const char *tag)
     tarball_finish(&high);
     const struct shelf_layer layers[] = {shelf_layer_plain(low.data, low.size),
                                          shelf_layer_plain(high.data, high.size)};
+    strcpy(low_digest, layers[0].digest);
     shelf_image(&shelf, tag, layers, 2, digest);
     tarball_fini(&low);
     tarball_fini(&high);
+}
+
+/* The lower layer comes late, or not at all: the upper one is unpacked by then, and needs it. */
+static void a_layer_waits_for_those_below_that_say_what_its_directories_are(void **state)
+{
+    autofree char *modes = xasprintf("test $(stat -c %%a %s/imaged/layers/*/tmp | grep -c '^1777$') = 2", bench.root);
+    char low_digest[DIGEST_TEXT_SIZE];
+
+    (void)state;
+    image_of_two_put("1", low_digest);
+    shelf_fault_set(&shelf, (struct shelf_fault){.path = low_digest, .times = 4, .status = 503});
+    pull_fine("a/b:1");
+    assert_int_equal(shelf_asked(&shelf, low_digest, NULL), 5);
+    assert_int_equal(system(modes), 0);
+    image_gone("a/b:1");
+    image_of_two_put("2", low_digest);
+    shelf_fault_set(&shelf, (struct shelf_fault){.path = low_digest, .times = 1, .status = 404});
+    pull_refused("a/b:2", ERROR_NOT_FOUND, low_digest);
 }
 
 static void imaged_killed_at_each_of_its_failpoints_goes_on(void **state)
 {
     static const char *const names[] = {"imaged.layer.chunk", "imaged.layer.before_mend", "imaged.layer.before_publish",
                                         "imaged.pull.before_record"};
+    char low_digest[DIGEST_TEXT_SIZE];
     autofree char *other_modes = xasprintf("stat -c %%a %s/imaged/layers/*/tmp | grep -v '^1777$'", bench.root);
 
     (void)state;
@@ -617,7 +637,7 @@ static void imaged_killed_at_each_of_its_failpoints_goes_on(void **state)
         FILE *file = fopen(point, "we");
         fputs("kill", file);
         fclose(file);
-        image_of_two_put(names[i]);
+        image_of_two_put(names[i], low_digest);
         pull_fine(rest);
         assert_int_equal(access(hit, F_OK), 0);
         assert_int_equal(files_count(&bench, "layers"), 2 * (i + 1));
@@ -755,6 +775,7 @@ int main(void)
         TEST(a_registry_that_says_nothing_is_unavailable),
         TEST(proof_does_not_follow_a_redirect_to_another_server),
         TEST(proof_for_the_registry_is_not_shown_to_its_mirrors),
+        TEST(a_layer_waits_for_those_below_that_say_what_its_directories_are),
         TEST(imaged_killed_at_each_of_its_failpoints_goes_on),
         TEST(a_disk_that_is_full_is_told_and_heals),
         TEST(a_layer_that_swells_fills_the_disk_and_is_removed),
