@@ -220,6 +220,25 @@ KILL_TEST(supervisor)
 KILL_TEST(keeper)
 KILL_TEST(backstop)
 
+/* What follows its peers, waits and retries after their deaths must come to rest. */
+static void a_tree_that_was_killed_over_and_over_is_at_rest_afterwards(void **state)
+{
+    static const char *const programs[] = {"keeper", "supervisor", "criapi", "sandboxd", "imaged", "logd"};
+    enum { COUNT = sizeof(programs) / sizeof(programs[0]), WINDOW_S = 2, MOST = 1500 };
+    const struct fixture *fixture = *state;
+    unsigned long before[COUNT];
+
+    for (size_t i = 0; i < COUNT; i++)
+        before[i] = node_activity(&fixture->node, programs[i]);
+    sleep(WINDOW_S);
+    for (size_t i = 0; i < COUNT; i++) {
+        unsigned long now = node_activity(&fixture->node, programs[i]);
+        print_message("%s: %lu events in %d s\n", programs[i], now - before[i], WINDOW_S);
+        if (now - before[i] > MOST)
+            fail_msg("%s does %lu reads, writes and changes of context in %d s", programs[i], now - before[i], WINDOW_S);
+    }
+}
+
 static int set_up(void **state)
 {
     struct fixture *fixture = xcalloc(1, sizeof(*fixture));
@@ -257,6 +276,7 @@ int main(void)
         cmocka_unit_test(imaged_may_die_in_each_call),     cmocka_unit_test(logd_may_die_in_each_call),
         cmocka_unit_test(shim_may_die_in_each_call),       cmocka_unit_test(supervisor_may_die_in_each_call),
         cmocka_unit_test(keeper_may_die_in_each_call),     cmocka_unit_test(backstop_may_die_in_each_call),
+        cmocka_unit_test(a_tree_that_was_killed_over_and_over_is_at_rest_afterwards),
     };
 
     node_isolate();

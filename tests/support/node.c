@@ -310,6 +310,41 @@ size_t node_thread_count(const struct node *node, const char *program)
     return process_entries(node_process(node, program), "task");
 }
 
+static unsigned long numbers_sum(const char *path, const char *const names[], size_t count)
+{
+    unsigned long sum = 0;
+    char line[256];
+    FILE *file = fopen(path, "r");
+
+    while (file && fgets(line, sizeof(line), file))
+        for (size_t i = 0; i < count; i++)
+            if (!strncmp(line, names[i], strlen(names[i])))
+                sum += strtoul(line + strlen(names[i]), NULL, 10);
+    if (file)
+        fclose(file);
+    return sum;
+}
+
+unsigned long node_activity(const struct node *node, const char *program)
+{
+    static const char *const io[] = {"syscr:", "syscw:"};
+    static const char *const switches[] = {"voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"};
+    pid_t pid = node_process(node, program);
+    autofree char *io_path = xasprintf("/proc/%d/io", pid);
+    autofree char *tasks = xasprintf("/proc/%d/task", pid);
+    unsigned long sum = numbers_sum(io_path, io, 2);
+    DIR *directory = opendir(tasks);
+
+    for (const struct dirent *entry; directory && (entry = readdir(directory));) {
+        autofree char *status = xasprintf("%s/%s/status", tasks, entry->d_name);
+        if (entry->d_name[0] != '.')
+            sum += numbers_sum(status, switches, 2);
+    }
+    if (directory)
+        closedir(directory);
+    return sum;
+}
+
 char *node_census(const struct node *node)
 {
     autofree char *cgroups = xasprintf("find /sys/fs/cgroup -path '*/unified' -prune -o -type d -path '*%s/*' -print 2>/dev/null", node->cgroup);

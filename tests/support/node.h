@@ -44,6 +44,9 @@ size_t node_process_count(const struct node *node, const char *program);
 /* Threads of a program that runs once; 0 if it does not run. */
 size_t node_thread_count(const struct node *node, const char *program);
 
+/* A count that grows with all that a program does: its reads and writes, and its threads' changes of context. */
+unsigned long node_activity(const struct node *node, const char *program);
+
 /* kill -9; of the backstop: reaps it and starts another. */
 struct error *node_kill(struct node *node, const char *program) __attribute__((warn_unused_result));
 
