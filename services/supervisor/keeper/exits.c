@@ -77,7 +77,10 @@ struct error *exit_load(int exits_dir, const struct process_id *process, struct 
     TRY(record_load(exits_dir, name, "exit", 1, &version, &data, &size));
     if (size != sizeof(*ret))
         return error_new(ERROR_DATA_LOSS, "exit record %s has a wrong size", name);
-    memcpy(ret, data, size);
+    const struct keeper_exit_record *record = data;
+    if (strncmp(record->process.boot_id, process->boot_id, sizeof(process->boot_id)) != 0)
+        return error_new(ERROR_NOT_FOUND, "exit record %s is of another boot", name); /* pid and start can be the same */
+    *ret = *record;
     return NULL;
 }
 

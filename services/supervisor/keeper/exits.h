@@ -19,7 +19,7 @@ bool exit_next(int exits_dir, struct ended_process *ret);
 /* Reaps what exit_next found. */
 void exit_reap(const struct ended_process *ended);
 
-/* Reads a record; NOT_FOUND where there is none. */
+/* Reads a record; NOT_FOUND where there is none of this process: pid, start time and boot. */
 struct error *exit_load(int exits_dir, const struct process_id *process, struct keeper_exit_record *ret)
     __attribute__((warn_unused_result));
 void exit_drop(int exits_dir, const struct process_id *process);

@@ -106,6 +106,11 @@ static void a_record_is_of_one_process_and_gone_once_dropped(void **state)
     other.start_ticks++;
     autoptr(error) not_its = exit_load(place->fd, &other, &record);
     assert_int_equal(not_its->code, ERROR_NOT_FOUND);
+    struct process_id after_a_boot = ended.process; /* numbers can come again, where the state directory stayed */
+    after_a_boot.boot_id[0] = after_a_boot.boot_id[0] == 'a' ? 'b' : 'a';
+    autoptr(error) of_another_boot = exit_load(place->fd, &after_a_boot, &record);
+    assert_non_null(of_another_boot);
+    assert_int_equal(of_another_boot->code, ERROR_NOT_FOUND);
     exit_drop(place->fd, &other);
     assert_null(exit_load(place->fd, &ended.process, &record));
     exit_drop(place->fd, &ended.process);
