@@ -88,9 +88,40 @@ static struct error *handle_big(void *state, const struct ipc_call *call, struct
     return NULL;
 }
 
+/* What a bad request does to the others: it holds what they need, for ever. Both leave a file that says that they are there. */
+static pthread_mutex_t table = PTHREAD_MUTEX_INITIALIZER;
+
+static void mark(const struct ipc_call *call)
+{
+    autofree char *path = xasprintf("%.*s/%s", (int)call->payload_size, (const char *)call->payload, call->method);
+
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+}
+
+static struct error *handle_hang(void *state, const struct ipc_call *call, struct ipc_reply *reply)
+{
+    (void)state;
+    (void)reply;
+    pthread_mutex_lock(&table);
+    mark(call);
+    pthread_mutex_lock(&table); /* its own lock again */
+    return NULL;
+}
+
+static struct error *handle_list(void *state, const struct ipc_call *call, struct ipc_reply *reply)
+{
+    (void)state;
+    mark(call);
+    pthread_mutex_lock(&table);
+    pthread_mutex_unlock(&table);
+    reply->data = (uint8_t *)xstrdup("listed");
+    reply->size = strlen("listed");
+    return NULL;
+}
+
 static const struct ipc_method methods[] = {
     {"Echo", handle_echo}, {"Fail", handle_fail}, {"Wait", handle_wait},
-    {"Crash", handle_crash}, {"Big", handle_big}, {0},
+    {"Crash", handle_crash}, {"Big", handle_big}, {"Hang", handle_hang}, {"List", handle_list}, {0},
 };
 
 static int server_main(char **argv)
@@ -647,6 +678,47 @@ static void a_request_that_ended_the_daemon_twice_is_not_run_again(void **state)
     close(page);
 }
 
+/* Waits for the handler's file, and takes it away. */
+static void wait_for_mark(const struct fixture *fixture, const char *method)
+{
+    autofree char *path = xasprintf("%s/%s", fixture->directory, method);
+
+    while (unlink(path) < 0)
+        sleep_ms(5);
+}
+
+/* Three seconds are longer than any call should have to wait, and shorter than the limit of those that wait for a suspect. */
+static void what_only_waited_behind_a_request_that_hangs_is_not_taken_for_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pending hang = PENDING(1), list = PENDING(1);
+    const char *where = fixture->directory;
+    int page;
+
+    assert_null(request_page_create(&page));
+    pid_t server = server_start_with(where, 1, page, DEATH_NONE);
+    ipc_client_call_async(fixture->client, "Hang", NULL, 0, where, strlen(where), pending_done, &hang);
+    wait_for_mark(fixture, "Hang");
+    ipc_client_call_async(fixture->client, "List", NULL, 0, where, strlen(where), pending_done, &list);
+    wait_for_mark(fixture, "List");
+    server_kill(server);
+    server = server_start_with(where, 2, page, DEATH_HANG); /* both are suspects, and were sent again */
+    wait_for_mark(fixture, "Hang");
+    sleep_ms(3000);
+    server_kill(server);
+    server = server_start_with(where, 3, page, DEATH_HANG);
+    pending_wait(&hang);
+    pending_wait(&list);
+    assert_int_equal(hang.failed, 1);
+    assert_int_equal(list.failed, 0);
+    expect_error(fixture->client, "Hang", where, SECOND_NS * 5ll, ERROR_INTERNAL, "not run again");
+    autofree char *text = NULL;
+    assert_null(call(fixture->client, "List", where, SECOND_NS * 20ll, &text));
+    assert_string_equal(text, "listed");
+    server_kill(server);
+    close(page);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -666,6 +738,7 @@ int main(int argc, char **argv)
         TEST(peers_that_die_while_they_connect_leave_a_daemon_that_accepts),
         TEST(a_user_that_is_not_allowed_is_refused),
         TEST(a_request_that_ended_the_daemon_twice_is_not_run_again),
+        TEST(what_only_waited_behind_a_request_that_hangs_is_not_taken_for_it),
     };
 
     if (argc > 1 && strcmp(argv[1], "server") == 0)
