@@ -3,13 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <zlib.h>
 
 #include "common/fd.h"
 #include "common/memory.h"
+
+enum { PAGE_SIZE = 4096 };
 
 static const char magic[8] = "bulkhead";
 
@@ -50,6 +54,20 @@ static struct error *record_write_beside(int dir_fd, const char *beside, const s
     return record_write(fd, header, data, size);
 }
 
+/* Where there is no space beside it: over the old record, if that has the room. One page is written whole or not at all, whatever kills
+ * this process; only a power failure may tear it, which record_load() says. */
+static bool record_write_over(int dir_fd, const char *name, const struct header *header, const void *data, size_t size)
+{
+    autoclose int fd = openat(dir_fd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat old;
+
+    if (fd < 0 || fstat(fd, &old) < 0 || sizeof(*header) + size > PAGE_SIZE || (size_t)old.st_size > sizeof(*header) + size)
+        return false;
+    struct error *failure = record_write(fd, header, data, size);
+    error_free(failure);
+    return !failure;
+}
+
 struct error *record_save(int dir_fd, const char *name, const char *kind, uint32_t version, const void *data, size_t size)
 {
     struct header header = {.version = version, .size = size};
@@ -66,6 +84,10 @@ struct error *record_save(int dir_fd, const char *name, const char *kind, uint32
     if (!failure)
         return NULL;
     unlinkat(dir_fd, beside, 0);
+    if (failure->code == ERROR_RESOURCE_EXHAUSTED && record_write_over(dir_fd, name, &header, data, size)) {
+        error_free(failure);
+        return NULL;
+    }
     return error_wrap(failure, "save record %s", name);
 }
 

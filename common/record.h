@@ -8,7 +8,8 @@
 
 enum { RECORD_SIZE_MAX = 16 << 20 };
 
-/* Writes DIR/NAME (dir_fd, name) by rename. No fsync: a new boot distrusts what it must. The kind is at most 15 bytes. */
+/* Writes DIR/NAME (dir_fd, name) by rename; where there is no space for that, over an old record that is no longer and within a page. No
+ * fsync: a new boot distrusts what it must. The kind is at most 15 bytes. */
 struct error *record_save(int dir_fd, const char *name, const char *kind, uint32_t version, const void *data, size_t size)
     __attribute__((warn_unused_result));
 
