@@ -149,7 +149,8 @@ static struct error *wait_is_over(struct shim_client *client, const struct shim_
     if (client->is_stopped)
         return error_new(ERROR_ABORTED, "the pod's shim is being ended");
     if (client->spawn_failures >= SPAWN_FAILURES_MAX)
-        return error_new(ERROR_UNAVAILABLE, "no shim can be started: %s", client->spawn_text ? client->spawn_text : "");
+        return error_new(client->lacks_space ? ERROR_RESOURCE_EXHAUSTED : ERROR_UNAVAILABLE, "no shim can be started: %s",
+                         client->spawn_text ? client->spawn_text : "");
     if (clock_boottime_ns() >= deadline_ns)
         return error_new(ERROR_DEADLINE_EXCEEDED, "the pod's shim did not finish in time%s%s",
                          client->spawn_text ? ": " : "", client->spawn_text ? client->spawn_text : "");

@@ -50,6 +50,7 @@ static void link_note_spawn(struct shim_client *client, struct error *error)
     pthread_mutex_lock(&client->lock);
     free(client->spawn_text);
     client->spawn_text = error ? xstrdup(error->text) : NULL;
+    client->lacks_space = error && error->code == ERROR_RESOURCE_EXHAUSTED;
     client->spawn_failures = error ? client->spawn_failures + 1 : 0;
     pthread_cond_broadcast(&client->changed);
     pthread_mutex_unlock(&client->lock);

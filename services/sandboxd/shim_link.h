@@ -30,7 +30,8 @@ struct shim_client {
     uint64_t connection;    /* counts up */
     uint64_t lists;         /* complete lists received: shim_client_wait_idle() counts them */
     unsigned spawn_failures; /* in a row */
-    char *spawn_text;        /* why the last one failed */
+    bool lacks_space;        /* the last one failed for want of something */
+    char *spawn_text;        /* why it failed */
     size_t running_count;    /* programs that ran, by the last complete list */
     size_t running_listed;   /* by the list that is being received */
 
