@@ -201,6 +201,7 @@ static void a_runtime_killed_in_delete_leaves_nothing(void **state)
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         check(step_create(&life));
         check(step_start(&life));
+        check(step_exec(&life));
         check(step_stop(&life));
         check(runtime_killed(gated, &life, step_remove, places[i]));
         check(node_wait_census(&gated->node, before));

@@ -201,7 +201,7 @@ static inline struct error *step_pod_remove(struct life *life)
 /* The container prints, and ends with 7 at SIGTERM. */
 static inline struct error *step_create(struct life *life)
 {
-    static const char *const command[] = {"/bin/sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done",
+    static const char *const command[] = {"/bin/sh", "-c", "trap 'exit 7' TERM; echo up; >/ready; while :; do sleep 0.05; done",
                                           NULL};
 
     free(TAKE(life->container));
@@ -215,9 +215,10 @@ static inline struct error *step_start(struct life *life)
     return workload_start(&life->work, life->container);
 }
 
+/* Comes back once the container is ready for SIGTERM. */
 static inline struct error *step_exec(struct life *life)
 {
-    static const char *const command[] = {"/bin/sh", "-c", "echo done; exit 3", NULL};
+    static const char *const command[] = {"/bin/sh", "-c", "while [ ! -e /ready ]; do sleep 0.01; done; echo done; exit 3", NULL};
     autofree char *output = NULL;
     int code = -1;
 

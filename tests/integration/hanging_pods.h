@@ -10,7 +10,7 @@
 
 enum { WAIT_S = 60 };
 
-static const char counting[] = "trap 'exit 7' TERM; n=0; while :; do echo line $n; n=$((n+1)); sleep 0.02; done";
+static const char counting[] = "trap 'exit 7' TERM; >/ready; n=0; while :; do echo line $n; n=$((n+1)); sleep 0.02; done";
 
 /* A pod with one container. */
 struct member {

@@ -190,6 +190,7 @@ static void a_removal_does_without_a_delete_that_hangs(void **state)
     check(step_pod_run(&life));
     check(step_create(&life));
     check(step_start(&life));
+    check(step_exec(&life));
     check(step_stop(&life));
     check(gate_set(&gated->gates, "crun.delete.before"));
     call_begin(&life, step_remove);

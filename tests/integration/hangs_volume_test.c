@@ -4,7 +4,7 @@
 
 enum { SHORT_MS = 3000 };
 
-static const char reading[] = "trap 'exit 7' TERM; while :; do cat /volume/file >/dev/null; sleep 0.02; done";
+static const char reading[] = "trap 'exit 7' TERM; >/ready; while :; do cat /volume/file >/dev/null; sleep 0.02; done";
 
 struct stuck_volume {
     struct hanging_fs fs;
