@@ -41,7 +41,9 @@ static const char image_script[] =
     "umoci insert --image l:x --whiteout /etc/gone; umoci insert --image l:x --opaque new /opt\n"
     "umoci insert --image l:x late /var/run.d\n"
     "umoci config --image l:x --config.cmd /bin/sh --config.env PATH=/bin --architecture $A --os linux\n"
-    "skopeo --insecure-policy copy -q --dest-tls-verify=false oci:l:x docker://$R/test/layered:1\n";
+    "skopeo --insecure-policy copy -q --dest-tls-verify=false oci:l:x docker://$R/test/layered:1\n"
+    "umoci new --image l:none; umoci config --image l:none --config.cmd /none --architecture $A --os linux\n"
+    "skopeo --insecure-policy copy -q --dest-tls-verify=false oci:l:none docker://$R/test/none:1\n";
 
 static void check(struct error *error)
 {
@@ -179,6 +181,28 @@ static void a_removed_image_goes_when_its_last_container_has_gone(void **state)
     layers_settle_at(fixture, 0);
 }
 
+/* The root file system is mounted, and the runtime finds nothing in it. */
+static void an_image_without_layers_makes_a_container_without_files(void **state)
+{
+    static const char *const none = "docker.io/test/none:1";
+    struct fixture *fixture = *state;
+    autofree char *id = NULL, *container = NULL;
+    char *pod = NULL;
+
+    check(workload_pull(&fixture->work, none, &id));
+    check(workload_pod_run(&fixture->work, "empty", 0, true, NULL, &pod));
+    struct error *failure = workload_create(&fixture->work, pod, true,
+                                            &(struct workload_container){.name = "main", .image = none}, &container);
+    if (!failure)
+        failure = workload_start(&fixture->work, container); /* crun looks at the command at its creation, runc here */
+    if (!failure)
+        fail_msg("/none was started");
+    if (!strstr(failure->text, "/none"))
+        fail_msg("%s", failure->text);
+    error_free(failure);
+    pod_end(fixture, pod);
+}
+
 static int fixture_open(void **state)
 {
     struct fixture *fixture = xcalloc(1, sizeof(*fixture));
@@ -208,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_container_sees_the_layers_as_one_tree),
         cmocka_unit_test(a_directory_keeps_what_it_was_when_a_layer_only_puts_a_file_into_it),
+        cmocka_unit_test(an_image_without_layers_makes_a_container_without_files),
         cmocka_unit_test(a_removed_image_goes_when_its_last_container_has_gone),
     };
 

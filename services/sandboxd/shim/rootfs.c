@@ -24,6 +24,7 @@ struct rootfs {
     size_t count;
     char *target;
     char *storage; /* has upper and work */
+    char *empty;   /* the layer of an image that has none, or NULL */
 };
 
 static void rootfs_free(struct rootfs *rootfs)
@@ -31,6 +32,7 @@ static void rootfs_free(struct rootfs *rootfs)
     free(rootfs->layers);
     free(rootfs->target);
     free(rootfs->storage);
+    free(rootfs->empty);
     free(rootfs);
 }
 
@@ -94,6 +96,8 @@ static struct error *overlay_mount(const struct rootfs *rootfs)
     TRY(directories_make(rootfs->storage, 0711));
     TRY(directories_make(upper, 0755));
     TRY(directories_make(work, 0711));
+    if (rootfs->empty)
+        TRY(directories_make(rootfs->empty, 0755));
     FAILPOINT("shim.rootfs.before_mount");
     if (overlay_mount_new(rootfs, upper, work))
         return NULL;
@@ -156,12 +160,21 @@ static void rootfs_done(struct shim *shim, struct job *job)
 
 static struct error *rootfs_check(const struct rootfs *rootfs)
 {
-    if (rootfs->count == 0)
-        return error_new(ERROR_INVALID_ARGUMENT, "no layer is named");
     for (size_t i = 0; i < rootfs->count; i++)
         if (rootfs->layers[i][0] != '/')
             return error_new(ERROR_INVALID_ARGUMENT, "layer %s is no absolute path", rootfs->layers[i]);
     return NULL;
+}
+
+/* An image may have no layers, an overlay may not. */
+static void rootfs_fill(struct rootfs *rootfs)
+{
+    if (rootfs->count > 0)
+        return;
+    rootfs->empty = xasprintf("%s/empty", rootfs->storage);
+    rootfs->layers = xreallocarray(rootfs->layers, 2, sizeof(rootfs->layers[0]));
+    rootfs->layers[rootfs->count++] = rootfs->empty;
+    rootfs->layers[rootfs->count] = NULL;
 }
 
 static struct error *rootfs_begin(struct shim *shim, struct step *step)
@@ -174,6 +187,7 @@ static struct error *rootfs_begin(struct shim *shim, struct step *step)
     rootfs->layers = step_strings(step, SHIM_TAG_LAYER, &rootfs->count);
     rootfs->target = shim_path(shim, "rootfs/%s", id);
     rootfs->storage = shim_storage_path(shim, "%s", id);
+    rootfs_fill(rootfs);
     struct error *failure = rootfs_check(rootfs);
     if (!failure)
         failure = job_task_run(shim, rootfs_make, rootfs, ROOTFS_LIMIT_MS, rootfs_done, rootfs);
