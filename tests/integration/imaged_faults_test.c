@@ -146,6 +146,25 @@ static void a_manifest_that_is_no_json_is_refused(void **state)
     pull_refused("a/b:2", ERROR_INVALID_ARGUMENT, "no JSON object");
 }
 
+static void an_index_within_an_index_is_refused_by_name(void **state)
+{
+    static const char type[] = "application/vnd.oci.image.index.v1+json";
+    static const char inner[] = "{\"schemaVersion\": 2, \"manifests\": [{\"digest\": \"sha256:"
+                                "1111111111111111111111111111111111111111111111111111111111111111\", \"size\": 2}]}";
+    char digest[DIGEST_TEXT_SIZE];
+
+    (void)state;
+    digest_of(inner, strlen(inner), digest);
+    autofree char *outer =
+        xasprintf("{\"schemaVersion\": 2, \"manifests\": [{\"mediaType\": \"%s\", \"digest\": \"%s\", \"size\": "
+                  "%zu}]}",
+                  type, digest, strlen(inner));
+    autofree char *path = xasprintf("manifests/%s", digest);
+    shelf_put_text(&shelf, path, type, inner);
+    shelf_put_text(&shelf, "manifests/1", type, outer);
+    pull_refused("a/b:1", ERROR_UNIMPLEMENTED, "an index within an index");
+}
+
 static void a_huge_manifest_is_not_read_to_its_end(void **state)
 {
     size_t size = MANIFEST_SIZE_MAX + (64 << 20);
@@ -757,6 +776,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_the_shelf_serves_can_be_pulled),
         TEST(a_manifest_that_is_no_json_is_refused),
+        TEST(an_index_within_an_index_is_refused_by_name),
         TEST(a_huge_manifest_is_not_read_to_its_end),
         TEST(a_manifest_of_another_digest_is_refused),
         TEST(a_layer_that_is_not_what_was_promised_is_refused),
