@@ -1,13 +1,14 @@
 /* A process in a container is as its OCI runtime alone would have made it: nothing of bulkhead's ways is inherited. */
 #include <fcntl.h>
 #include <jansson.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "tests/integration/node_fixture.h"
 
-enum { TEXT_MAX = 1 << 16, LINES_MAX = 256 };
+enum { TEXT_MAX = 1 << 16, SOFT_DESCRIPTORS = 1021 };
 
 static const char *const sleeping[] = {"/bin/sleep", "1000", NULL};
 
@@ -259,6 +260,17 @@ static void dispositions_reset(void)
         syscall(SYS_rt_sigaction, number, &plain, NULL, sizeof(plain.mask));
 }
 
+/* Daemons raise their own soft limit of descriptors, where it is lower than the hard one; a container must not get
+ * theirs. */
+static void descriptors_limit(void)
+{
+    struct rlimit limit;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = SOFT_DESCRIPTORS < limit.rlim_max ? SOFT_DESCRIPTORS : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,5 +278,6 @@ int main(void)
     };
 
     dispositions_reset();
+    descriptors_limit();
     return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }
