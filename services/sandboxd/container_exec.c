@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/memory.h"
@@ -47,29 +48,63 @@ static uint64_t exec_step(const struct container *container, const struct ipc_ca
 
 /* The result is kept in the shim a little longer: this process may die before its answer is out. */
 struct late_ack {
+    struct late_ack *next;
     struct container *container;
     uint64_t step;
+    int64_t due_ns; /* BOOTTIME */
 };
 
-static void *late_ack_run(void *argument)
+/* The oldest, or NULL, and then this thread is nobody's any more. It stays in the list. */
+static struct late_ack *late_ack_first(struct sandboxd *d)
 {
-    struct late_ack *ack = argument;
+    pthread_mutex_lock(&d->lock);
+    struct late_ack *ack = d->late_acks;
+    d->has_acker = ack != NULL;
+    pthread_mutex_unlock(&d->lock);
+    return ack;
+}
 
-    sleep(ACK_DELAY_S);
+static void late_ack_do(struct sandboxd *d, struct late_ack *ack)
+{
+    pthread_mutex_lock(&d->lock);
+    d->late_acks = ack->next;
+    pthread_mutex_unlock(&d->lock);
     shim_client_ack(pod_shim(ack->container->pod), ack->step);
     container_release(ack->container);
     free(ack);
+}
+
+/* One thread for all, while there are any: they come due in the order in which they came. */
+static void *late_acks_run(void *argument)
+{
+    struct sandboxd *d = argument;
+    struct late_ack *ack;
+
+    while ((ack = late_ack_first(d))) {
+        struct timespec until = {.tv_sec = ack->due_ns / 1000000000, .tv_nsec = ack->due_ns % 1000000000};
+        while (clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &until, NULL) == EINTR)
+            continue;
+        late_ack_do(d, ack);
+    }
     return NULL;
 }
 
 static void ack_later(struct container *container, uint64_t step)
 {
-    struct late_ack *ack = xmalloc(sizeof(*ack));
+    struct sandboxd *d = container->d;
+    struct late_ack *ack = xmalloc(sizeof(*ack)), **end = &d->late_acks;
+    int64_t due_ns = clock_boottime_ns() + ACK_DELAY_S * INT64_C(1000000000);
 
-    pthread_mutex_lock(&container->d->lock);
-    *ack = (struct late_ack){.container = container_hold(container), .step = step};
-    pthread_mutex_unlock(&container->d->lock);
-    sandboxd_thread(late_ack_run, ack);
+    pthread_mutex_lock(&d->lock);
+    *ack = (struct late_ack){.container = container_hold(container), .step = step, .due_ns = due_ns};
+    while (*end)
+        end = &(*end)->next;
+    *end = ack;
+    bool must_start = !d->has_acker;
+    d->has_acker = true;
+    pthread_mutex_unlock(&d->lock);
+    if (must_start)
+        sandboxd_thread(late_acks_run, d);
 }
 
 /* By pread(2): a call that was sent again reads from the same open file. */

@@ -13,6 +13,7 @@
 
 struct pod;
 struct container;
+struct late_ack;
 
 struct sandboxd {
     const struct config *config;
@@ -32,6 +33,8 @@ struct sandboxd {
     pthread_cond_t leases_changed;
     struct pod *pods;
     struct container *containers;
+    struct late_ack *late_acks; /* of execs, oldest first */
+    bool has_acker;             /* a thread sees to them */
     bool leases_are_kept;  /* imaged knows which leases are ours: from now on new ones may be made */
     unsigned records_aside; /* records that could not be read, left untouched */
 };
