@@ -6,6 +6,18 @@
 #include "cli/cli.h"
 #include "cli/process_table.h"
 
+enum { ID_SHOWN = 13 };
+
+/* "shim POD", the pod's id as short as crictl shows it. */
+static int process_length(const struct process_row *row)
+{
+    const char *space = strchr(row->process, ' ');
+    size_t length = strlen(row->process);
+    size_t shown = space ? (size_t)(space + 1 - row->process) + ID_SHOWN : length;
+
+    return (int)(shown < length ? shown : length);
+}
+
 static void pid_print(const struct process_row *row, char *text, size_t size)
 {
     if (row->pid)
@@ -41,8 +53,8 @@ static void table_print(const struct process_table *table)
     int width = 12;
 
     for (size_t i = 0; i < table->count; i++)
-        if ((int)strlen(table->rows[i].process) > width)
-            width = (int)strlen(table->rows[i].process);
+        if (process_length(&table->rows[i]) > width)
+            width = process_length(&table->rows[i]);
     printf("%-*s %8s %6s %10s %9s %8s  %-16s %9s\n", width, "PROCESS", "PID", "USER", "GENERATION", "UPTIME",
            "RESTARTS", "LAST REASON", "MEMORY");
     for (size_t i = 0; i < table->count; i++) {
@@ -51,9 +63,10 @@ static void table_print(const struct process_table *table)
         pid_print(row, pid, sizeof(pid));
         uptime_print(row, uptime, sizeof(uptime));
         memory_print(row, memory, sizeof(memory));
-        printf("%-*s %8s %6u %10llu %9s %8u  %-16s %9s%s%s%s\n", width, row->process, pid, row->uid,
-               (unsigned long long)row->generation, uptime, row->restarts, row->last_reason[0] ? row->last_reason : "-",
-               memory, row->pid && !row->is_ready ? "  not ready" : "", row->note[0] ? "  " : "", row->note);
+        printf("%-*.*s %8s %6u %10llu %9s %8u  %-16s %9s%s%s%s\n", width, process_length(row), row->process, pid,
+               row->uid, (unsigned long long)row->generation, uptime, row->restarts,
+               row->last_reason[0] ? row->last_reason : "-", memory, row->pid && !row->is_ready ? "  not ready" : "",
+               row->note[0] ? "  " : "", row->note);
     }
     if (table->is_degraded)
         printf("\ndegraded: %s\n", table->degraded_reason);
