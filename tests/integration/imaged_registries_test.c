@@ -3,6 +3,7 @@
 
 #include <crypt.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "common/fd.h"
@@ -394,6 +395,31 @@ static void a_certificate_counts_only_by_the_authority_it_is_from(void **state)
     nothing_is_left(&bench);
 }
 
+/* The machine's authorities are hidden behind a directory that has the test's alone. As in containerd a named one is
+ * one more. */
+static void the_machines_authorities_count_beside_those_that_are_named(void **state)
+{
+    autofree char *tls =
+        xasprintf("{certificate: %s/server.pem, key: %s/server.key}", registry.directory, registry.directory);
+    autofree char *name = name_of("test/base:1"), *host = name_of("");
+    autofree char *copy = xasprintf(
+        "cd /etc/ssl/certs; cp %s/ca.pem .; cp ca.pem ca-certificates.crt; openssl rehash . 2>&1", registry.directory);
+
+    (void)state;
+    host[strlen(host) - 1] = '\0';
+    fine(registry_server_reconfigure(&registry, tls, NULL));
+    hosts_write(&bench, host, "{\"server\": \"%s\"}", registry.url);
+    refused(pull(&bench, name, NULL), ERROR_UNAVAILABLE, "certificate");
+    assert_int_equal(mount("none", "/etc/ssl/certs", "tmpfs", 0, "mode=755"), 0);
+    assert_int_equal(system(copy), 0);
+    free(pull_get(name));
+    removed(name);
+    hosts_write(&bench, host, "{\"server\": \"%s\", \"ca\": \"%s/stranger.pem\"}", registry.url, registry.directory);
+    free(pull_get(name));
+    removed(name);
+    nothing_is_left(&bench);
+}
+
 static void a_certificate_of_the_client_is_shown_where_the_registry_wants_one(void **state)
 {
     const char *directory = registry.directory;
@@ -422,12 +448,13 @@ static void a_certificate_of_the_client_is_shown_where_the_registry_wants_one(vo
     nothing_is_left(&bench);
 }
 
-/* Back to plain HTTP, which loopback has by default. */
+/* Back to plain HTTP, which loopback has by default, and to the machine's own authorities. */
 static int plain_again(void **state)
 {
     autofree char *remove = xasprintf("rm -rf %s/*", bench.certs);
 
     (void)state;
+    umount2("/etc/ssl/certs", MNT_DETACH); /* most tests have nothing there */
     assert_int_equal(system(remove), 0);
     fine(registry_server_reconfigure(&registry, NULL, NULL));
     return 0;
@@ -567,6 +594,7 @@ int main(void)
         cmocka_unit_test(a_tag_that_moves_leaves_the_old_image_its_digest),
         cmocka_unit_test(an_image_is_removed_by_tag_digest_id_and_short_id),
         TEST_PLAIN(a_certificate_counts_only_by_the_authority_it_is_from),
+        TEST_PLAIN(the_machines_authorities_count_beside_those_that_are_named),
         TEST_PLAIN(a_certificate_of_the_client_is_shown_where_the_registry_wants_one),
         TEST_PLAIN(a_registry_with_users_wants_the_right_password),
         TEST_PLAIN(a_registry_with_tokens_sends_to_the_token_server),

@@ -14,7 +14,7 @@ struct registry_host {
     unsigned can;
     bool is_server;     /* the registry itself, not a mirror */
     bool skip_verify;
-    char *ca;           /* PEM text or NULL: the system's */
+    char *ca;           /* PEM text, trusted beside the machine's directory of certificates; NULL: the machine's alone */
     char *client_cert;  /* PEM or NULL */
     char *client_key;
 };
