@@ -25,8 +25,8 @@ struct config_runtime {
 
 struct config {
     char *root;                 /* /var/lib/bulkhead */
-    char *state;                /* /run/bulkhead */
-    char *address;              /* grpc.address: /run/bulkhead/bulkhead.sock; a leading unix:// is taken off */
+    char *state;                /* /run/bulkhead; 70 bytes at most: sockets lie below it */
+    char *address;              /* grpc.address: /run/bulkhead/bulkhead.sock; a leading unix:// is taken off; 103 bytes at most */
     char *file;                 /* where it came from, or NULL */
     char *programs;             /* directory of bulkhead-keeper and the others; default: beside the running binary, or ../lib/bulkhead */
     char *registry_config_path; /* registry.config_path: /etc/bulkhead/certs.d */
