@@ -69,6 +69,13 @@ static void serials_load(struct keeper *keeper)
         log_error("the generation counters are unreadable", "error=%s", log_quote(failure ? failure->text : "size"));
 }
 
+/* Where nothing can be written, what exists must be served and ended all the same: only a new pod is refused. Without a record
+ * the next keeper does not adopt the child: it ends a daemon by its cgroup, and a shim runs on. */
+static bool is_new_shim(const struct child *child)
+{
+    return child->program == KEEPER_SHIM && !(child->flags & KEEPER_ADOPT);
+}
+
 struct error *child_intend(struct keeper *keeper, enum keeper_program program, const char *name, uint64_t generation,
                            uint32_t flags, struct child **ret)
 {
@@ -89,10 +96,14 @@ struct error *child_intend(struct keeper *keeper, enum keeper_program program, c
     struct error *failure = serials_save(keeper);
     if (!failure)
         failure = child_save(keeper, child);
-    if (failure) {
+    if (failure && is_new_shim(child)) {
         child_forget(keeper, child);
         return error_wrap(failure, "note the intent to start %s", program_get(program)->name);
     }
+    if (failure)
+        log_warn("a child is started without a record", "program=%s generation=%llu error=%s",
+                 program_get(program)->name, (unsigned long long)child->generation, log_quote(failure->text));
+    error_free(failure);
     *ret = child;
     return NULL;
 }

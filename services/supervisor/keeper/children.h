@@ -7,7 +7,8 @@
  * a shim found there is adopted, anything else killed, as nobody was told of it. */
 struct error *children_load(struct keeper *keeper) __attribute__((warn_unused_result));
 
-/* A new child with the next serial and, but for shims and the like, generation; its intent is on disk. Not in the list. */
+/* A new child with the next serial and, but for shims and the like, generation; its intent is on disk, if
+ * there is space (a new shim fails without). Not in the list. */
 struct error *child_intend(struct keeper *keeper, enum keeper_program program, const char *name, uint64_t generation,
                            uint32_t flags, struct child **ret) __attribute__((warn_unused_result));
 
