@@ -39,7 +39,7 @@ char *xstrdup(const char *text)
 
 char *xstrndup(const char *text, size_t length)
 {
-    return checked(strndup(text, length));
+    return checked(strndup(length ? text : "", length));
 }
 
 void *xmemdup(const void *memory, size_t size)

@@ -10,6 +10,7 @@ void *xcalloc(size_t count, size_t size) __attribute__((malloc, warn_unused_resu
 void *xrealloc(void *memory, size_t size) __attribute__((warn_unused_result));
 void *xreallocarray(void *memory, size_t count, size_t size) __attribute__((warn_unused_result));
 char *xstrdup(const char *text) __attribute__((malloc, warn_unused_result));
+/* text may be NULL where length is 0. */
 char *xstrndup(const char *text, size_t length) __attribute__((malloc, warn_unused_result));
 void *xmemdup(const void *memory, size_t size) __attribute__((malloc, warn_unused_result));
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2), warn_unused_result));
