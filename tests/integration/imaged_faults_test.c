@@ -4,6 +4,9 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/random.h>
@@ -642,6 +645,70 @@ static void a_layer_waits_for_those_below_that_say_what_its_directories_are(void
     pull_refused("a/b:2", ERROR_NOT_FOUND, low_digest);
 }
 
+/* See common/failpoint.h. */
+static void failpoint_set(const char *name, const char *order)
+{
+    autofree char *path = xasprintf("%s/%s", failpoints, name);
+    FILE *file = fopen(path, "we");
+
+    assert_non_null(file);
+    fputs(order, file);
+    fclose(file);
+}
+
+struct puller {
+    pthread_t thread;
+    char *name;
+    struct error *failure;
+    atomic_bool is_done;
+};
+
+static void *puller_main(void *argument)
+{
+    struct puller *puller = argument;
+
+    puller->failure = pull(&bench, puller->name, NULL);
+    puller->is_done = true;
+    return NULL;
+}
+
+/* imaged stops before the mending until the test is ready to kill; from then on any unpack is one that mends. A pull
+ * bears four deaths. */
+static void unpack_killed_while_it_mends_begins_again(void **state)
+{
+    static const char point_name[] = "imaged.layer.before_mend";
+    autofree char *point = xasprintf("%s/%s", failpoints, point_name), *hit = xasprintf("%s.hit", point);
+    autofree char *modes = xasprintf("test $(stat -c %%a %s/imaged/layers/*/tmp | grep -c '^1777$') = 2", bench.root);
+    char low_digest[DIGEST_TEXT_SIZE];
+    unsigned kills = 0;
+
+    (void)state;
+    image_of_two_put("1", low_digest);
+    for (long delay_ms = 0; delay_ms < 10; delay_ms++) {
+        struct puller puller = {.name = shelf_name(&shelf, "a/b:1")};
+        unlink(hit);
+        failpoint_set(point_name, "sleep 100");
+        assert_int_equal(pthread_create(&puller.thread, NULL, puller_main, &puller), 0);
+        while (access(hit, F_OK) != 0) /* ctest's limit ends it */
+            pause_ms(1);
+        for (unsigned killed = 0; killed < 4 && !puller.is_done;) {
+            pause_ms(delay_ms);
+            unsigned now = children_kill(&bench, KEEPER_UNPACK, SIGKILL);
+            killed += now;
+            kills += now;
+        }
+        pthread_join(puller.thread, NULL);
+        fine(puller.failure);
+        assert_int_equal(system(modes), 0);
+        fine(remove_image(&bench, puller.name));
+        settles_at(&bench, "layers", 0);
+        free(puller.name);
+    }
+    print_message("unpack was killed %u times while it mended\n", kills);
+    assert_true(kills > 4);
+    nothing_is_left(&bench);
+}
+
 static void imaged_killed_at_each_of_its_failpoints_goes_on(void **state)
 {
     static const char *const names[] = {"imaged.layer.chunk", "imaged.layer.before_mend", "imaged.layer.before_publish",
@@ -651,11 +718,9 @@ static void imaged_killed_at_each_of_its_failpoints_goes_on(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        autofree char *point = xasprintf("%s/%s", failpoints, names[i]), *hit = xasprintf("%s.hit", point);
+        autofree char *hit = xasprintf("%s/%s.hit", failpoints, names[i]);
         autofree char *rest = xasprintf("a/b:%s", names[i]);
-        FILE *file = fopen(point, "we");
-        fputs("kill", file);
-        fclose(file);
+        failpoint_set(names[i], "kill");
         image_of_two_put(names[i], low_digest);
         pull_fine(rest);
         assert_int_equal(access(hit, F_OK), 0);
@@ -796,6 +861,7 @@ int main(void)
         TEST(proof_does_not_follow_a_redirect_to_another_server),
         TEST(proof_for_the_registry_is_not_shown_to_its_mirrors),
         TEST(a_layer_waits_for_those_below_that_say_what_its_directories_are),
+        TEST(unpack_killed_while_it_mends_begins_again),
         TEST(imaged_killed_at_each_of_its_failpoints_goes_on),
         TEST(a_disk_that_is_full_is_told_and_heals),
         TEST(a_layer_that_swells_fills_the_disk_and_is_removed),
