@@ -46,10 +46,10 @@ static uint64_t exec_step(const struct container *container, const struct ipc_ca
     return shim_step_derive(container->record->id, name, 0);
 }
 
-/* The result is kept in the shim a little longer: this process may die before its answer is out. */
+/* The result is kept in the shim a little longer: this process may die before its answer is out. The container need not wait for it. */
 struct late_ack {
     struct late_ack *next;
-    struct container *container;
+    struct pod *pod;
     uint64_t step;
     int64_t due_ns; /* BOOTTIME */
 };
@@ -69,8 +69,8 @@ static void late_ack_do(struct sandboxd *d, struct late_ack *ack)
     pthread_mutex_lock(&d->lock);
     d->late_acks = ack->next;
     pthread_mutex_unlock(&d->lock);
-    shim_client_ack(pod_shim(ack->container->pod), ack->step);
-    container_release(ack->container);
+    shim_client_ack(pod_shim(ack->pod), ack->step);
+    pod_release(ack->pod);
     free(ack);
 }
 
@@ -96,7 +96,7 @@ static void ack_later(struct container *container, uint64_t step)
     int64_t due_ns = clock_boottime_ns() + ACK_DELAY_S * INT64_C(1000000000);
 
     pthread_mutex_lock(&d->lock);
-    *ack = (struct late_ack){.container = container_hold(container), .step = step, .due_ns = due_ns};
+    *ack = (struct late_ack){.pod = pod_hold(container->pod), .step = step, .due_ns = due_ns};
     while (*end)
         end = &(*end)->next;
     *end = ack;
