@@ -29,6 +29,7 @@ static void pod_end(struct gated_node *gated, struct life *life)
     check(step_pod_stop(life));
     check(step_pod_remove(life));
     census_must_be_as_before(gated);
+    assert_int_equal(gate_overlaps(&gated->gates), 0);
     life_free(life);
 }
 

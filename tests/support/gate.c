@@ -21,7 +21,7 @@ static const char script[] =
     "#!/bin/sh\n"
     "PATH=/usr/sbin:/usr/bin:/sbin:/bin\n"
     "export PATH\n"
-    "name=%s real=%s gates=%s log=\n"
+    "name=%s real=%s gates=%s log= run=\n"
     "%s"
     "gate() {\n"
     "    rm \"$gates/$name.$verb.$1\" 2>/dev/null || return 0\n"
@@ -35,9 +35,15 @@ static const char script[] =
     "\"$real\" \"$@\"\n"
     "status=$?\n"
     "gate after\n"
+    "rm -f \"$run\"\n"
     "exit $status\n";
 
-static const char plugin_verb[] = "verb=$CNI_COMMAND\n";
+/* Two runs of one plugin for one pod beside each other are noted: nobody may start one while another lives. */
+static const char plugin_verb[] = "verb=$CNI_COMMAND\n"
+                                  "run=\"$gates/$name.$CNI_CONTAINERID.run\"\n"
+                                  "grep -qF \"$0\" \"/proc/$(cat \"$run\" 2>/dev/null)/cmdline\" 2>/dev/null && "
+                                  "echo >>\"$gates/overlaps.calls\"\n"
+                                  "echo $$ >\"$run\"\n";
 
 static const char runtime_verb[] =
     "verb= last=\n"
@@ -149,4 +155,9 @@ size_t gate_calls(const struct gates *gates, const char *verb)
     struct stat info;
 
     return stat(path, &info) < 0 ? 0 : (size_t)info.st_size; /* a byte each */
+}
+
+size_t gate_overlaps(const struct gates *gates)
+{
+    return gate_calls(gates, "overlaps");
 }

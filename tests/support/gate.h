@@ -42,3 +42,6 @@ struct error *gate_fail(const struct gates *gates, const char *verb, const char 
 
 /* How often the verb was called. */
 size_t gate_calls(const struct gates *gates, const char *verb);
+
+/* How often a plugin was begun for a pod while an earlier run of it for the same pod lived. */
+size_t gate_overlaps(const struct gates *gates);
