@@ -30,6 +30,7 @@ struct fixture {
     struct workload work;
     char *census;
     const char *handler; /* of the pods that pod_begin() runs */
+    struct fixture *other; /* a second node, for the test that needs one */
 };
 
 static inline void check(struct error *error)

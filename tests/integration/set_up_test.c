@@ -307,27 +307,26 @@ static void check_names_what_is_missing_without_a_start(void **state)
 static void without_any_runtime_the_node_says_so_and_pods_are_refused(void **state)
 {
     struct fixture *fixture = *state;
-    struct fixture other = {.registry = fixture->registry};
+    struct fixture *other = fixture->other = xcalloc(1, sizeof(*other)); /* ended by the sweep */
     struct pod_request pod;
     autofree char *id = NULL;
 
-    check(node_open(&other.node, NULL, "\"runtimes\": {}"));
+    check(node_open(&other->node, NULL, "\"runtimes\": {}"));
     int64_t end = clock_boottime_ns() + PATIENCE_S * INT64_C(1000000000);
     autofree uint8_t *reply = NULL;
     size_t size = 0;
     for (struct error *error;
-         (error = cri_client_call(other.node.client, "RuntimeService", "Status", NULL, 0, 5000, &reply, &size));) {
+         (error = cri_client_call(other->node.client, "RuntimeService", "Status", NULL, 0, 5000, &reply, &size));) {
         if (clock_boottime_ns() > end)
             fail_msg("Status: %s", error->text);
         error_free(error);
         usleep(50000);
     }
-    condition_is(&other, 0, false, "NoRuntime", "no OCI runtime is installed");
-    pod_request_init(&pod, &other.node, "hopeless", true);
-    check_refused(pod_request_send(&pod, other.node.client, &id), ERROR_FAILED_PRECONDITION,
+    condition_is(other, 0, false, "NoRuntime", "no OCI runtime is installed");
+    pod_request_init(&pod, &other->node, "hopeless", true);
+    check_refused(pod_request_send(&pod, other->node.client, &id), ERROR_FAILED_PRECONDITION,
                   "no OCI runtime is installed");
     pod_request_fini(&pod);
-    node_close(&other.node);
 }
 
 static int set_up_open(void **state)
@@ -360,6 +359,9 @@ static int set_up_sweep(void **state)
                   "net.d/10-bhn.conflist; test ! -e crun.aside || mv crun.aside crun",
                   fixture->node.directory);
 
+    if (fixture->other)
+        node_close(&fixture->other->node);
+    free(TAKE(fixture->other));
     return system(script) + pods_sweep(state);
 }
 
