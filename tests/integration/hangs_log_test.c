@@ -102,6 +102,42 @@ static void a_pod_is_removed_after_its_log_directory_was_ended(void **state)
     stuck_log_end(gated, &log);
 }
 
+/* A helper of the shim hangs in the opening of the file; the shim does not. */
+static void a_container_made_while_its_log_directory_hangs_costs_its_pod_alone(void **state)
+{
+    struct gated_node *gated = *state;
+    autofree char *path = xasprintf("%s/logs/made", gated->node.directory);
+    autofree char *backing = xasprintf("%s/made", gated->node.directory);
+    struct life life = life_of(gated, "made");
+    struct hanging_fs fs;
+    struct member fine;
+    struct pod_request pod;
+    struct container_request container;
+    Runtime__V1__CreateContainerResponse *reply = NULL;
+
+    check(hanging_fs_open(&fs, path, backing));
+    member_begin(gated, &fine, "made-fine", counting, NULL);
+    check(step_pod_run(&life));
+    hanging_fs_hang(&fs);
+    pod_request_init(&pod, &gated->node, life.name, false);
+    container_request_init(&container, &pod, life.pod, "main", busybox, NULL);
+    check_refused(CRI_CALL(gated->node.client, "RuntimeService", "CreateContainer", &container.request.base, 3000,
+                           create_container_response, &reply),
+                  ERROR_DEADLINE_EXCEEDED, "");
+    container_request_fini(&container);
+    pod_request_fini(&pod);
+    assert_true(hanging_fs_waiting(&fs) > 0);
+    kill_and_await(gated, "sandboxd");
+    others_must_live(gated, &fine, 1);
+    hanging_fs_heal(&fs);
+    check(step_pod_stop(&life));
+    check(step_pod_remove(&life));
+    life_free(&life);
+    member_end(&fine);
+    hanging_fs_close(&fs);
+    census_must_be_as_before(gated);
+}
+
 static int open_all(void **state)
 {
     *state = xcalloc(1, sizeof(struct gated_node));
@@ -123,6 +159,7 @@ int main(void)
         cmocka_unit_test(its_own_shim_may_die_while_a_log_directory_hangs),
         cmocka_unit_test(a_pod_is_removed_while_its_log_directory_hangs),
         cmocka_unit_test(a_pod_is_removed_after_its_log_directory_was_ended),
+        cmocka_unit_test(a_container_made_while_its_log_directory_hangs_costs_its_pod_alone),
     };
 
     cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
