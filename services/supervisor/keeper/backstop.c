@@ -24,7 +24,7 @@
 #include "services/supervisor/keeper/identity.h"
 #include "services/supervisor/keeper/listener.h"
 
-enum { TICK_MS = 250, LISTENER_FD = 3, ARGUMENTS_MAX = 40, NUMBER_SIZE = 24 };
+enum { TICK_MS = 250, SOON_MS = 10, LISTENER_FD = 3, ARGUMENTS_MAX = 40, NUMBER_SIZE = 24 };
 static const int64_t ms = 1000000;
 
 struct backstop {
@@ -284,15 +284,18 @@ static void keeper_ask(struct backstop *backstop, uint32_t type)
     error_free(fd_send(backstop->socket, &message, sizeof(message), NULL, 0));
 }
 
-static void keeper_connect(struct backstop *backstop)
+/* Is there a new connection? */
+static bool keeper_connect(struct backstop *backstop)
 {
     autofree char *path = config_state_path(backstop->config, "keeper/sock");
 
     if (backstop->socket >= 0)
-        return;
+        return false;
     autoptr(error) failure = socket_connect(path, &backstop->socket);
-    if (!failure)
-        fcntl(backstop->socket, F_SETFL, O_NONBLOCK);
+    if (failure)
+        return false;
+    fcntl(backstop->socket, F_SETFL, O_NONBLOCK);
+    return true;
 }
 
 static void listener_take(struct backstop *backstop, const struct keeper_message *reply, int *fds, size_t count)
@@ -359,11 +362,11 @@ static void tick(struct backstop *backstop)
 
     stop_check(backstop, now_ns);
     keeper_ensure(backstop, now_ns);
-    if (now_ns - backstop->last_tick_ns < TICK_MS * ms)
+    bool is_new = keeper_connect(backstop);
+    if (!is_new && now_ns - backstop->last_tick_ns < TICK_MS * ms)
         return;
     keeper_check(backstop, now_ns);
     backstop->last_tick_ns = now_ns;
-    keeper_connect(backstop);
     if (backstop->socket >= 0) {
         keeper_ask(backstop, KEEPER_HELLO);
         if (backstop->listener < 0)
@@ -380,7 +383,7 @@ static void loop(struct backstop *backstop)
             {.fd = backstop->keeper_pidfd, .events = POLLIN},
             {.fd = backstop->socket, .events = POLLIN},
         };
-        poll(watched, 3, backstop->keeper_pidfd < 0 ? 10 : TICK_MS);
+        poll(watched, 3, backstop->keeper_pidfd < 0 || backstop->socket < 0 ? SOON_MS : TICK_MS);
         if (watched[0].revents)
             signals_read(backstop);
         if (backstop->keeper_pidfd >= 0 && watched[1].revents) {
