@@ -88,9 +88,11 @@ static char *shell_output(const char *script)
     return text;
 }
 
+/* Once it is the program: a runtime's start returns before its child has become that. */
 static char *process_text(pid_t pid)
 {
-    autofree char *script = xasprintf("cd /proc/%d && cat status limits oom_score_adj", pid);
+    autofree char *script = xasprintf(
+        "cd /proc/%d && until grep -q '^sleep$' comm; do sleep 0.05; done; cat status limits oom_score_adj", pid);
 
     return shell_output(script);
 }

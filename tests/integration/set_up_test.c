@@ -346,7 +346,7 @@ static int set_up_open(void **state)
     fixture->work = (struct workload){.node = &fixture->node, .client = fixture->node.client};
     check(node_wait_ready(&fixture->node));
     check(workload_pull(&fixture->work, busybox, &id));
-    fixture->census = node_census(&fixture->node);
+    fixture->census = census_at_rest(fixture);
     return 0;
 }
 
