@@ -212,6 +212,7 @@ static void a_runtime_killed_in_exec_costs_that_exec_alone(void **state)
     check(step_start(&life));
     check_refused(runtime_killed(gated, &life, step_exec, "crun.exec.before"), ERROR_INTERNAL,
                   "exec ended with signal 9");
+    check(runtime_killed(gated, &life, step_exec, "crun.exec.after")); /* the command had begun */
     check(step_exec(&life));
     check(step_stop(&life));
     check(step_remove(&life));

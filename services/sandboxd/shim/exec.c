@@ -387,15 +387,28 @@ static void exec_remove_files(struct shim *shim, uint64_t step)
     unlinkat(shim->work_fd, pid, 0);
 }
 
+/* A runtime that was killed may have begun the command before: then its pid file names it. */
+static struct error *exec_begun(struct shim *shim, struct job *job, struct exec *exec)
+{
+    bool was_killed = WIFSIGNALED(job->status);
+    autoptr(error) failure = runtime_result(shim, job, exec->log, "exec");
+
+    if (failure && !was_killed)
+        return TAKE(failure);
+    struct error *not_taken = exec_take_process(shim, exec);
+    if (!failure || !not_taken)
+        return not_taken;
+    error_free(not_taken);
+    return TAKE(failure);
+}
+
 static void exec_ran(struct shim *shim, struct job *job)
 {
     struct step *step = job->argument;
     uint64_t id = step->id;
     struct exec *exec = exec_find(shim, id);
-    struct error *failure = runtime_result(shim, job, exec->log, "exec");
+    struct error *failure = exec_begun(shim, job, exec);
 
-    if (!failure)
-        failure = exec_take_process(shim, exec);
     FAILPOINT("shim.exec.after_running");
     exec_remove_files(shim, id);
     if (failure)

@@ -16,6 +16,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "services/sandboxd/shim/children.h"
 #include "services/sandboxd/shim/shim.h"
 
 enum { TASK_RESULT_MAX = 64 << 10, EXIT_NOT_RUN = 127, KILL_INTERVAL_MS = 5, NS_PER_MS = 1000000 };
@@ -46,7 +47,7 @@ int job_take_fd(struct job *job, size_t index)
 bool job_has_program(const struct shim *shim)
 {
     for (const struct job *job = shim->jobs; job; job = job->next)
-        if (job->cgroup[0] && job->pid)
+        if (job->cgroup[0])
             return true;
     return false;
 }
@@ -138,6 +139,19 @@ static void child_restore_oom_score(void)
     close(fd);
 }
 
+/* crun gives an exec none of its own. Lowering may be refused: then it stays. */
+static void child_take_oom_score(pid_t pid)
+{
+    char path[48], text[16] = "";
+
+    snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+    autoclose int from = open(path, O_RDONLY | O_CLOEXEC);
+    autoclose int to = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    ssize_t size = from < 0 ? -1 : read(from, text, sizeof(text));
+    if (size > 0 && to >= 0 && write(to, text, (size_t)size) < 0)
+        return;
+}
+
 static bool child_enter_cgroup(const char *procs)
 {
     int fd = open(procs, O_WRONLY | O_CLOEXEC);
@@ -169,6 +183,8 @@ static void child_exec(const struct shim *shim, const struct program *program, c
     if (getppid() != parent)
         _exit(EXIT_NOT_RUN);
     child_restore_oom_score();
+    if (program->oom_score_of)
+        child_take_oom_score(program->oom_score_of);
     setrlimit(RLIMIT_NOFILE, &shim->nofile);
     child_set_stdio(program->stdio);
     child_reset_signals();
@@ -358,14 +374,19 @@ static void job_finish(struct shim *shim, struct job *job)
 }
 
 /* What a program that failed has left running may still do half of its work: it ends before anybody undoes the other half. */
-static void job_end_rest(struct shim *shim, void *owner)
+static void job_end_rest(struct shim *shim, struct job *job)
 {
-    struct job *job = owner;
-
     if (job->cgroup[0] && (job->status != 0 || job->is_timed_out) && !cgroup_kill(&shim->cgroups, job->cgroup))
         loop_arm(&shim->loop, &job->killing, KILL_INTERVAL_MS);
     else
         job_finish(shim, job);
+}
+
+/* Those that ended meanwhile were not looked at, as the job may name one of them. */
+static void job_end_rest_again(struct shim *shim, void *owner)
+{
+    job_end_rest(shim, owner);
+    children_look(shim);
 }
 
 void job_exited(struct shim *shim, struct job *job)
@@ -375,6 +396,6 @@ void job_exited(struct shim *shim, struct job *job)
     job->pid = 0; /* the kernel may give it to another from here on */
     loop_disarm(&shim->loop, &job->limit);
     loop_disarm(&shim->loop, &job->killing);
-    job->killing = (struct timer){.fire = job_end_rest, .owner = job};
+    job->killing = (struct timer){.fire = job_end_rest_again, .owner = job};
     job_end_rest(shim, job);
 }

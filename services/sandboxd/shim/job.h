@@ -25,6 +25,7 @@ struct program {
     char *const *argv;
     char *const *environment; /* NULL: PATH alone */
     int stdio[3];             /* -1: /dev/null. They stay the caller's */
+    pid_t oom_score_of;       /* begins with this process's oom_score_adj; 0: the shim's, but none below 0 */
     bool is_awaited;          /* a successor lets it end by itself, instead of killing it: half of it would do harm */
 };
 

@@ -32,10 +32,12 @@ struct error *runtime_run(struct shim *shim, const struct container *container, 
     argv[count++] = log;
     for (size_t i = 0; arguments[i] && count < RUNTIME_ARGUMENTS_MAX - 1; i++)
         argv[count++] = arguments[i];
+    bool is_exec = strcmp(arguments[0], "exec") == 0;
     struct program program = {
         .argv = argv,
         .stdio = {stdio[0], stdio[1], stdio[2]},
-        .is_awaited = strcmp(arguments[0], "start") == 0 || strcmp(arguments[0], "exec") == 0,
+        .oom_score_of = is_exec ? container->record.process.pid : 0,
+        .is_awaited = is_exec || strcmp(arguments[0], "start") == 0,
     };
     *ret_log = number;
     return job_run(shim, &program, timeout_ms, done, argument, ret_job);
