@@ -49,7 +49,7 @@ static int open_all(void **state)
     gated->work = (struct workload){.node = &gated->node, .client = gated->node.client};
     check(node_wait_ready(&gated->node));
     check(workload_pull(&gated->work, busybox, &id));
-    gated->census = node_census(&gated->node);
+    gated->census = node_census_at_rest(&gated->node);
     return 0;
 }
 

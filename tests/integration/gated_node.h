@@ -74,7 +74,7 @@ static inline void gated_node_open(struct gated_node *gated, unsigned cni_timeou
     gated->work = (struct workload){.node = &gated->node, .client = gated->node.client};
     check(node_wait_ready(&gated->node));
     check(workload_pull(&gated->work, busybox, &id));
-    gated->census = node_census(&gated->node);
+    gated->census = node_census_at_rest(&gated->node);
 }
 
 static inline void gated_node_close(struct gated_node *gated)

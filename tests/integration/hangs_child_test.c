@@ -209,7 +209,7 @@ static int open_all(void **state)
     gated_node_open(&hang->gated, CNI_TIMEOUT_S);
     member_begin(&hang->gated, &hang->fine, "fine", counting, NULL);
     free(hang->gated.census);
-    hang->gated.census = node_census(&hang->gated.node);
+    hang->gated.census = node_census_at_rest(&hang->gated.node);
     return 0;
 }
 

@@ -255,7 +255,7 @@ static int set_up(void **state)
     check(node_wait_ready(&fixture->node));
     work.client = fixture->node.client;
     check(workload_pull(&work, image, &pulled));
-    fixture->census = node_census(&fixture->node);
+    fixture->census = node_census_at_rest(&fixture->node);
     return 0;
 }
 

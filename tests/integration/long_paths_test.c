@@ -43,7 +43,7 @@ static int long_fixture_open(void **state)
     check(node_start(&fixture->node));
     check(node_wait_ready(&fixture->node));
     check(workload_pull(&fixture->work, busybox, &image));
-    fixture->census = node_census(&fixture->node);
+    fixture->census = node_census_at_rest(&fixture->node);
     return 0;
 }
 

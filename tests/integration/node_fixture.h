@@ -125,8 +125,7 @@ static inline void script_fails(struct fixture *fixture, const char *container, 
         fail_msg("\"%s\" was to fail, but printed \"%s\"", script, output);
 }
 
-/* What the node has when it rests: daemons that have just begun still connect to each other, and a first pod makes the
- * last of what is made once. */
+/* What the node has when it rests; a first pod makes the last of what is made once. */
 static inline char *census_at_rest(struct fixture *fixture)
 {
     struct pod_request pod;
@@ -135,15 +134,7 @@ static inline char *census_at_rest(struct fixture *fixture)
     check(workload_pod_remove(&fixture->work, id));
     free(id);
     pod_request_fini(&pod);
-    char *census = node_census(&fixture->node);
-    for (unsigned i = 0; i < 60; i++) {
-        autofree char *before = census;
-        sleep(1);
-        census = node_census(&fixture->node);
-        if (strcmp(before, census) == 0)
-            break;
-    }
-    return census;
+    return node_census_at_rest(&fixture->node);
 }
 
 /* Registry, image, node; the namespaces are this process's own. */

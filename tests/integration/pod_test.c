@@ -294,7 +294,7 @@ static int fixture_open(void **state)
     fixture->work = (struct workload){.node = &fixture->node, .client = fixture->node.client};
     check(node_wait_ready(&fixture->node));
     check(workload_pull(&fixture->work, image, &id));
-    fixture->census = node_census(&fixture->node);
+    fixture->census = node_census_at_rest(&fixture->node);
     return 0;
 }
 

@@ -366,6 +366,20 @@ char *node_census(const struct node *node)
     return text;
 }
 
+char *node_census_at_rest(const struct node *node)
+{
+    char *census = node_census(node);
+
+    for (unsigned i = 0; i < 60; i++) {
+        autofree char *before = census;
+        sleep(1);
+        census = node_census(node);
+        if (!strcmp(before, census))
+            break;
+    }
+    return census;
+}
+
 /* Names what may be left, for the reader of a failure. */
 static char *files_list(const struct node *node)
 {

@@ -55,6 +55,9 @@ struct error *node_kill(struct node *node, const char *program) __attribute__((w
  * it drops after a minute if nobody claims them. The caller frees it. */
 char *node_census(const struct node *node);
 
+/* The same once it has not changed for a second: daemons that have just begun still connect to each other. */
+char *node_census_at_rest(const struct node *node);
+
 /* Waits up to 20 s for node_census() to equal before; otherwise an error with both. */
 struct error *node_wait_census(const struct node *node, const char *before) __attribute__((warn_unused_result));
 
