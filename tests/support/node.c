@@ -350,12 +350,14 @@ char *node_census(const struct node *node)
     autofree char *cgroups = xasprintf("find /sys/fs/cgroup -path '*/unified' -prune -o -type d -path '*%s/*' -print 2>/dev/null", node->cgroup);
     autofree char *leases = xasprintf("find %s/ipam -name '10.*' 2>/dev/null", node->directory);
     char *text = xasprintf("mounts %zu\nleases %zu\nrules %zu\nveths %zu\ncgroups %zu\nshim state %zu\nshim root %zu\n"
-                           "pods %zu\ncontainers %zu\n",
+                           "pods %zu\ncontainers %zu\nstate %zu\nroot %zu\n",
                            mounts_below(node->directory), lines_with(leases),
                            lines_with("iptables-save 2>/dev/null | grep -e '^-A' | grep -F 10.198."),
                            lines_with("ip -o link show type veth"), lines_with(cgroups), entries_below(node->state, "shim"),
                            entries_below(node->root, "shim"), entries_below(node->root, "sandboxd/pods"),
-                           entries_below(node->root, "sandboxd/containers"));
+                           entries_below(node->root, "sandboxd/containers"),
+                           entries_below(node->state, "") - entries_below(node->state, "keeper/exits"),
+                           entries_below(node->root, ""));
 
     for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
         autofree char *before = text;

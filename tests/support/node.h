@@ -50,9 +50,10 @@ unsigned long node_activity(const struct node *node, const char *program);
 /* kill -9; of the backstop: reaps it and starts another. */
 struct error *node_kill(struct node *node, const char *program) __attribute__((warn_unused_result));
 
-/* What must be the same before and after a test, as text, a line each: processes of this node by program, mounts below its
- * directory, network namespaces, IPAM leases, iptables rules of its network, cgroups, files of pods and containers, not the keeper's exit records, which
- * it drops after a minute if nobody claims them. The caller frees it. */
+/* What must be the same before and after a test, as text, a line each: processes of this node by program and their
+ * descriptors, mounts below its directory, network namespaces, IPAM leases, iptables rules of its network, cgroups, files of
+ * pods and containers, and all files below root and state but the keeper's exit records, which it drops after a minute if
+ * nobody claims them. The caller frees it. */
 char *node_census(const struct node *node);
 
 /* The same once it has not changed for a second: daemons that have just begun still connect to each other. */
