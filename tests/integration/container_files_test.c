@@ -282,5 +282,6 @@ int main(void)
         WITH_EACH_RUNTIME(the_system_directories_are_as_everywhere),
     };
 
+    cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

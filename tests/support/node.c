@@ -49,7 +49,10 @@ void node_isolate(void)
     must(unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare");
     must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "make / private");
     must(mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL), "make / shared");
-    if (access("/sys/fs/cgroup/unified/cgroup.controllers", F_OK) == 0)
+    const char *version = getenv("BULKHEAD_TEST_CGROUP");
+    if (version && !strcmp(version, "2"))
+        must(mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL), "show the version 2 cgroups alone");
+    else if (access("/sys/fs/cgroup/unified/cgroup.controllers", F_OK) == 0)
         must(mount("none", "/sys/fs/cgroup/unified", "tmpfs", 0, NULL), "hide the version 2 cgroups");
     loopback_up();
 }

@@ -19,8 +19,9 @@ struct node {
     struct cri_client *client;
 };
 
-/* Moves this process (once; single-threaded still) into mount and network namespaces of its own, with `lo` up and, where the host's
- * cgroups are hybrid, the version 2 tree hidden. */
+/* Moves this process (once; single-threaded still) into mount and network namespaces of its own, with `lo` up and, where the
+ * host's cgroups are hybrid, the version 2 tree hidden; BULKHEAD_TEST_CGROUP=2 shows that tree alone, with whatever controllers
+ * the host leaves to it. */
 void node_isolate(void);
 
 /* Makes the directories, a CNI network (bridge, host-local, portmap; subnet 10.198.0.0/24), and starts the tree, whose programs are in
