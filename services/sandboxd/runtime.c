@@ -2,10 +2,15 @@
 #include "services/sandboxd/runtime.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "common/fd.h"
 
@@ -32,13 +37,37 @@ static bool is_hybrid_with_controllers(void)
     return has_controllers;
 }
 
+static bool parent_may_raise_limits(void)
+{
+    autofree char *text = NULL;
+    char path[40];
+    size_t size = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", getppid());
+    struct error *error = file_read_all(path, 65536, &text, &size);
+    const char *line = error ? NULL : strstr(text, "\nCapBnd:");
+    error_free(error);
+    return !line || strtoull(line + strlen("\nCapBnd:"), NULL, 16) >> CAP_SYS_RESOURCE & 1;
+}
+
+/* With version 2 cgroups crun lifts RLIMIT_MEMLOCK for its device filter. Shims have their rights of our parent, the keeper. */
+static bool lacks_locked_memory(void)
+{
+    struct statfs top;
+    struct rlimit limit;
+
+    if (statfs("/sys/fs/cgroup", &top) < 0 || top.f_type != CGROUP2_SUPER_MAGIC)
+        return false;
+    return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_max != RLIM_INFINITY && !parent_may_raise_limits();
+}
+
 const struct config_runtime *runtime_default(const struct config *config)
 {
     if (config->default_runtime_name)
         return runtime_named(config, config->default_runtime_name);
     const struct config_runtime *crun = runtime_named(config, "crun");
     const struct config_runtime *runc = runtime_named(config, "runc");
-    if (crun && (!runc || !is_hybrid_with_controllers()))
+    if (crun && (!runc || !(is_hybrid_with_controllers() || lacks_locked_memory())))
         return crun;
     return runc ? runc : config->runtime_count ? &config->runtimes[0] : NULL;
 }
