@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <threads.h>
 
 #include "common/fd.h"
@@ -147,4 +148,11 @@ bool process_id_is_alive(const struct process_id *id)
     autoptr(error) failure = process_id_open(id, &pidfd);
     struct pollfd watch = {.fd = pidfd, .events = POLLIN};
     return !failure && poll(&watch, 1, 0) == 0;
+}
+
+int wait_status_of(const siginfo_t *info)
+{
+    if (info->si_code == CLD_EXITED)
+        return (info->si_status & 0xff) << 8;
+    return info->si_status | (info->si_code == CLD_DUMPED ? 0x80 : 0);
 }

@@ -1,6 +1,7 @@
 /* A process named so that it can't be mistaken: pid, start time and boot. */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -26,6 +27,9 @@ struct error *process_id_read(pid_t pid, struct process_id *ret) __attribute__((
 struct error *process_id_open(const struct process_id *id, int *ret_pidfd) __attribute__((warn_unused_result));
 
 bool process_id_is_alive(const struct process_id *id);
+
+/* waitid's two fields as waitpid gives them in one. */
+int wait_status_of(const siginfo_t *info);
 
 /* This boot's id, read once. */
 const char *boot_id(void);

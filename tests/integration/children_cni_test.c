@@ -224,20 +224,6 @@ static void a_del_that_fails_fails_the_stop_until_it_succeeds(void **state)
     life_free(&life);
 }
 
-static int open_all(void **state)
-{
-    *state = xcalloc(1, sizeof(struct gated_node));
-    gated_node_open(*state, 60);
-    return 0;
-}
-
-static int close_all(void **state)
-{
-    gated_node_close(*state);
-    free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,5 +239,5 @@ int main(void)
 
     cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     node_isolate();
-    return cmocka_run_group_tests(tests, open_all, close_all);
+    return cmocka_run_group_tests(tests, gated_set_up, gated_tear_down);
 }

@@ -270,20 +270,6 @@ static void a_runtime_that_fails_says_why_and_leaves_nothing(void **state)
     pod_end(gated, &life);
 }
 
-static int open_all(void **state)
-{
-    *state = xcalloc(1, sizeof(struct gated_node));
-    gated_node_open(*state, 60);
-    return 0;
-}
-
-static int close_all(void **state)
-{
-    gated_node_close(*state);
-    free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,5 +286,5 @@ int main(void)
 
     cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     node_isolate();
-    return cmocka_run_group_tests(tests, open_all, close_all);
+    return cmocka_run_group_tests(tests, gated_set_up, gated_tear_down);
 }

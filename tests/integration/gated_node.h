@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/memory.h"
 #include "proto/cri.pb-c.h"
+#include "tests/support/check.h"
 #include "tests/support/cri_client.h"
 #include "tests/support/gate.h"
 #include "tests/support/node.h"
@@ -32,23 +33,6 @@ struct gated_node {
     struct workload work;
     char *census; /* with the image, without a pod */
 };
-
-static inline void check(struct error *error)
-{
-    if (error)
-        fail_msg("%s: %s", error_code_name(error->code), error->text);
-}
-
-/* The call must have failed with this code, and its text must have these words. */
-static inline void check_refused(struct error *error, enum error_code code, const char *words)
-{
-    if (!error)
-        fail_msg("no error, but %s (%s) was to come", error_code_name(code), words);
-    if (error->code != code || !strstr(error->text, words))
-        fail_msg("%s (%s) was to come, but: %s: %s", error_code_name(code), words, error_code_name(error->code),
-                 error->text);
-    error_free(error);
-}
 
 /* --- the node ----------------------------------------------------------------------------------------------------- */
 
@@ -83,6 +67,21 @@ static inline void gated_node_close(struct gated_node *gated)
     gates_close(&gated->gates);
     registry_server_stop(&gated->registry);
     free(gated->census);
+}
+
+/* Of a program's tests, whose plugins have a minute each. */
+static inline int gated_set_up(void **state)
+{
+    *state = xcalloc(1, sizeof(struct gated_node));
+    gated_node_open(*state, 60);
+    return 0;
+}
+
+static inline int gated_tear_down(void **state)
+{
+    gated_node_close(*state);
+    free(*state);
+    return 0;
 }
 
 /* kill -9, and waits until there is another. */

@@ -138,20 +138,6 @@ static void a_container_made_while_its_log_directory_hangs_costs_its_pod_alone(v
     census_must_be_as_before(gated);
 }
 
-static int open_all(void **state)
-{
-    *state = xcalloc(1, sizeof(struct gated_node));
-    gated_node_open(*state, 60);
-    return 0;
-}
-
-static int close_all(void **state)
-{
-    gated_node_close(*state);
-    free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,5 +150,5 @@ int main(void)
 
     cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     node_isolate();
-    return cmocka_run_group_tests(tests, open_all, close_all);
+    return cmocka_run_group_tests(tests, gated_set_up, gated_tear_down);
 }

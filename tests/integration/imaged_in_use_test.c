@@ -12,6 +12,7 @@
 
 #include "common/memory.h"
 #include "proto/cri.pb-c.h"
+#include "tests/support/check.h"
 #include "tests/support/cri_client.h"
 #include "tests/support/node.h"
 #include "tests/support/registry.h"
@@ -44,12 +45,6 @@ static const char image_script[] =
     "skopeo --insecure-policy copy -q --dest-tls-verify=false oci:l:x docker://$R/test/layered:1\n"
     "umoci new --image l:none; umoci config --image l:none --config.cmd /none --architecture $A --os linux\n"
     "skopeo --insecure-policy copy -q --dest-tls-verify=false oci:l:none docker://$R/test/none:1\n";
-
-static void check(struct error *error)
-{
-    if (error)
-        fail_msg("%s: %s", error_code_name(error->code), error->text);
-}
 
 static char *exec_output(struct fixture *fixture, const char *container, const char *script)
 {

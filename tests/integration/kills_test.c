@@ -12,6 +12,7 @@
 
 #include "common/memory.h"
 #include "proto/cri.pb-c.h"
+#include "tests/support/check.h"
 #include "tests/support/cri_client.h"
 #include "tests/support/node.h"
 #include "tests/support/registry.h"
@@ -35,12 +36,6 @@ struct life {
     char *pod;
     char *container;
 };
-
-static void check(struct error *error)
-{
-    if (error)
-        fail_msg("%s: %s", error_code_name(error->code), error->text);
-}
 
 static struct error *step_run(struct life *life)
 {

@@ -16,6 +16,7 @@
 #include "common/fd.h"
 #include "common/memory.h"
 #include "proto/cri.pb-c.h"
+#include "tests/support/check.h"
 #include "tests/support/cri_client.h"
 #include "tests/support/node.h"
 #include "tests/support/registry.h"
@@ -32,23 +33,6 @@ struct fixture {
     const char *handler;   /* of the pods that pod_begin() runs */
     struct fixture *other; /* a second node, for the test that needs one */
 };
-
-static inline void check(struct error *error)
-{
-    if (error)
-        fail_msg("%s: %s", error_code_name(error->code), error->text);
-}
-
-/* The call must have failed with this code, and its text must have these words. */
-static inline void check_refused(struct error *error, enum error_code code, const char *words)
-{
-    if (!error)
-        fail_msg("no error, but %s (%s) was to come", error_code_name(code), words);
-    if (error->code != code || !strstr(error->text, words))
-        fail_msg("%s (%s) was to come, but: %s: %s", error_code_name(code), words, error_code_name(error->code),
-                 error->text);
-    error_free(error);
-}
 
 /* Runs the pod with the fixture's runtime; the caller gives the id to pod_end(). */
 static inline char *pod_begin(struct fixture *fixture, struct pod_request *pod)

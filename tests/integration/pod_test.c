@@ -14,6 +14,7 @@
 #include "common/fd.h"
 #include "common/memory.h"
 #include "proto/cri.pb-c.h"
+#include "tests/support/check.h"
 #include "tests/support/cri_client.h"
 #include "tests/support/node.h"
 #include "tests/support/registry.h"
@@ -27,12 +28,6 @@ struct fixture {
     struct workload work;
     char *census;
 };
-
-static void check(struct error *error)
-{
-    if (error)
-        fail_msg("%s: %s", error_code_name(error->code), error->text);
-}
 
 static void check_code(struct error *error, enum error_code code)
 {

@@ -1,8 +1,6 @@
 /* A container as its shim knows it: the record on disk (ctr/CID, its exit record too) and the descriptors. */
 #pragma once
 
-#include <signal.h>
-
 #include "common/process_id.h"
 #include "common/shim_protocol.h"
 #include "services/sandboxd/shim/cgroup.h"
@@ -105,9 +103,6 @@ void container_watch(struct shim *shim, struct container *container);
 
 /* The rest of an exit that is on record: kill, drain, tell. */
 void container_finish_exit(struct shim *shim, struct container *container);
-
-/* waitid's two fields as waitpid gives them in one. */
-int child_status(const siginfo_t *info);
 
 /* What is known of a process that another has reaped: a keeper's or backstop's record, else its pidfd (or -1). */
 bool exit_status_find(struct shim *shim, const struct process_id *process, int pidfd, int *ret_status,

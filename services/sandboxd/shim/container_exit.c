@@ -126,13 +126,6 @@ static void container_note_exit(struct shim *shim, struct container *container, 
     FAILPOINT("shim.exit.after_record");
 }
 
-int child_status(const siginfo_t *info)
-{
-    if (info->si_code == CLD_EXITED)
-        return info->si_status << 8;
-    return info->si_status | (info->si_code == CLD_DUMPED ? 0x80 : 0);
-}
-
 void container_exited(struct shim *shim, struct container *container)
 {
     siginfo_t info = {0};
@@ -140,7 +133,7 @@ void container_exited(struct shim *shim, struct container *container)
 
     if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != pid)
         return;
-    container_note_exit(shim, container, child_status(&info), clock_realtime_ns(), false);
+    container_note_exit(shim, container, wait_status_of(&info), clock_realtime_ns(), false);
     waitpid(pid, NULL, 0);
     FAILPOINT("shim.exit.after_reap");
     container_drop_fd(shim, container, CONTAINER_PIDFD);

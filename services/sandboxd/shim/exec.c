@@ -327,7 +327,7 @@ static void exec_reap(struct shim *shim, struct exec *exec)
 
     if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != pid)
         return;
-    exec->record.status = child_status(&info);
+    exec->record.status = wait_status_of(&info);
     exec->record.is_ended = 1;
     error_free(exec_save(shim, exec));
     waitpid(pid, NULL, 0);

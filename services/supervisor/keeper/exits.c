@@ -20,14 +20,6 @@ static void exit_name(const struct process_id *process, char name[NAME_SIZE])
     snprintf(name, NAME_SIZE, "%d.%llu", process->pid, (unsigned long long)process->start_ticks);
 }
 
-/* waitid's two fields as waitpid gives them in one. */
-static int wait_status_of(const siginfo_t *info)
-{
-    if (info->si_code == CLD_EXITED)
-        return (info->si_status & 0xff) << 8;
-    return info->si_status | (info->si_code == CLD_DUMPED ? 0x80 : 0);
-}
-
 static void exit_save(int exits_dir, const struct ended_process *ended)
 {
     struct keeper_exit_record record = {
