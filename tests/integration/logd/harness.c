@@ -73,6 +73,7 @@ void harness_open(struct harness *harness, const char *program, uint64_t seed)
     snprintf(path, sizeof(path), "%s/failpoints", harness->directory);
     assert_int_equal(mkdir(path, 0777), 0);
     assert_int_equal(chmod(path, 0777), 0);
+    signal(SIGPIPE, SIG_IGN); /* a writer whose last reader is gone gets an error */
     guard_start(harness);
 }
 
@@ -88,6 +89,7 @@ static void run_logd(const struct harness *harness)
     snprintf(generation, sizeof(generation), "%llu", (unsigned long long)harness->generation);
     setenv("BULKHEAD_FAILPOINT_DIR", failpoints, 1);
     setenv("BULKHEAD_GENERATION", generation, 1);
+    signal(SIGPIPE, SIG_DFL);
     execl(path, path, root, state, "--log-level=error", (char *)NULL);
     _exit(127);
 }
@@ -352,22 +354,9 @@ struct box *box_new_terminal(struct harness *harness, const char *directory, int
     return box;
 }
 
-void box_free(struct box *box)
-{
-    int fds[] = {box->from[0], box->from[1], box->private_[0], box->private_[1], box->memfd, box->file, box->next};
-
-    box_stop(box);
-    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
-    munmap((void *)box->note, LOG_NOTE_HEADER_SIZE);
-    free(box);
-}
-
 /* Full speed, but never so far ahead of the reader that the disk fills. */
-static void *writer_main(void *argument)
+static void write_until_stopped(struct box_writer *writer)
 {
-    struct box_writer *writer = argument;
     int stream = (int)(writer - writer->box->writer);
 
     while (!atomic_load(&writer->stop)) {
@@ -375,7 +364,7 @@ static void *writer_main(void *argument)
         for (size_t at = 0; at < writer->output.size;) {
             ssize_t count = write(writer->fd, writer->output.record + at, writer->output.size - at);
             if (count < 0) /* the last reader is gone */
-                return NULL;
+                return;
             at += (size_t)count;
             atomic_fetch_add(&writer->written, (unsigned long long)count);
         }
@@ -385,6 +374,14 @@ static void *writer_main(void *argument)
         if (writer->pause_us)
             usleep(writer->pause_us);
     }
+}
+
+static void *writer_main(void *argument)
+{
+    struct box_writer *writer = argument;
+
+    write_until_stopped(writer);
+    atomic_store(&writer->ended, true);
     return NULL;
 }
 
@@ -397,10 +394,14 @@ void box_write(struct box *box, int stream, unsigned pause_us)
     writer->running = true;
 }
 
-void box_stop(struct box *box)
+static void writers_tell_to_stop(struct box *box)
 {
     for (int i = 0; i < 2; i++)
         atomic_store(&box->writer[i].stop, true);
+}
+
+static void writers_join(struct box *box)
+{
     for (int i = 0; i < 2; i++) {
         struct box_writer *writer = &box->writer[i];
         if (writer->running)
@@ -410,6 +411,35 @@ void box_stop(struct box *box)
             close(writer->fd);
         writer->fd = -1;
     }
+}
+
+static bool writer_is_busy(const struct box_writer *writer)
+{
+    return writer->running && !atomic_load(&writer->ended);
+}
+
+void box_stop(struct harness *harness, struct box *box)
+{
+    writers_tell_to_stop(box);
+    while (writer_is_busy(&box->writer[0]) || writer_is_busy(&box->writer[1])) {
+        harness_pump(harness, 1);
+        if (harness_is_dead(harness))
+            harness_restart(harness);
+    }
+    writers_join(box);
+}
+
+void box_free(struct box *box)
+{
+    int fds[] = {box->from[0], box->from[1], box->private_[0], box->private_[1], box->memfd, box->file, box->next};
+
+    writers_tell_to_stop(box);
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) /* with the last reader a writer that waits for it ends */
+        if (fds[i] >= 0)
+            close(fds[i]);
+    writers_join(box);
+    munmap((void *)box->note, LOG_NOTE_HEADER_SIZE);
+    free(box);
 }
 
 void box_rotate(struct harness *harness, struct box *box)

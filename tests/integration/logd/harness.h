@@ -20,7 +20,7 @@ struct box_writer {
     pthread_t thread;
     struct output output;
     atomic_ullong written;
-    atomic_bool stop;
+    atomic_bool stop, ended;
     unsigned pause_us; /* after each record */
     bool running;
 };
@@ -74,7 +74,9 @@ struct box *box_new_terminal(struct harness *harness, const char *directory, int
 void box_free(struct box *box);
 void box_add(struct harness *harness, struct box *box);
 void box_write(struct box *box, int stream, unsigned pause_us); /* a thread writes until box_stop() */
-void box_stop(struct box *box);                                /* both streams end */
+
+/* Both streams end: what their writers have in hand is taken first, by another logd where this one dies meanwhile. */
+void box_stop(struct harness *harness, struct box *box);
 void box_rotate(struct harness *harness, struct box *box);     /* begins one, if none is on its way */
 void box_rotate_finish(struct harness *harness, struct box *box, bool look_into_note);
 void box_drain(struct harness *harness, struct box *box, int seconds);
