@@ -18,9 +18,15 @@ enum logd_message_type {
     LOGD_DRAINED,   /* id; dropped_bytes */
     LOGD_REMOVED,   /* id */
     LOGD_ERROR,     /* id, text: what was asked can't be done */
+    LOGD_ATTACH,    /* id, generation: the session's number; flags; fds: pipes that get a copy of what is read of stdout, of stderr (flags STDOUT,
+                       STDERR). Sent again after ADD to a new logd. logd never waits for them: a full one is closed, and DETACHED says so. Answer:
+                       ATTACHED */
+    LOGD_DETACH,    /* id, generation. Answer: DETACHED */
+    LOGD_ATTACHED,  /* id, generation */
+    LOGD_DETACHED,  /* id, generation; text: why, empty if asked for */
 };
 
-enum { LOGD_TERMINAL = 1 /* one stream, from a pty master */ };
+enum { LOGD_TERMINAL = 1 /* one stream, from a pty master */, LOGD_STDOUT = 2, LOGD_STDERR = 4 };
 
 struct logd_message {
     uint32_t version;

@@ -40,6 +40,8 @@ enum shim_type {
     SHIM_REOPEN_LOG,    /* CONTAINER. RESULT after logd went over to the new file */
     SHIM_LIST,          /* as HELLO, without the handshake */
     SHIM_ACK_EXIT,      /* CONTAINER: sandboxd has stored the exit. No answer */
+    SHIM_STREAM_TOKEN,  /* PATH: the secret; STREAM_KIND, STREAM_FLAGS (stream_protocol.h), CONTAINER (not of a port-forward), PROCESS (of an
+                           exec): a session may be opened once with it, for STREAM_TOKEN_LIFE_S. RESULT */
 
     /* shim to sandboxd */
     SHIM_RESULT = 64,
@@ -107,4 +109,6 @@ enum shim_tag {
     SHIM_TAG_STEP_TYPE,       /* u: of a RESULT or STEP_RUNNING: the request's type */
     SHIM_TAG_RUNTIME_NAME,    /* s: handler, for messages */
     SHIM_TAG_SYSCTL,          /* s, repeated: "net.core.somaxconn=1024" */
+    SHIM_TAG_STREAM_KIND,     /* u: enum stream_kind */
+    SHIM_TAG_STREAM_FLAGS,    /* u: STREAM_STDIN, ... */
 };
