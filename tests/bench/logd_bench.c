@@ -61,7 +61,7 @@ static double logd(struct harness *harness, const char *directory, size_t line, 
     box_add(harness, box);
     int64_t begun = now_ms();
     write_all_of(box->writer[0].fd, line, total);
-    box_stop(box);
+    box_stop(harness, box);
     box_drain(harness, box, 60);
     double speed = (double)total / 1000 / (double)(now_ms() - begun);
     box_remove(harness, box, 5);
