@@ -1,6 +1,7 @@
 /* Every key of the configuration: its name, its type, its default. */
 #include "common/config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <jansson.h>
 #include <libgen.h>
@@ -24,7 +25,7 @@ enum {
 
 static const char default_file[] = "/etc/bulkhead/config.json";
 
-enum key_type { KEY_PATH, KEY_ADDRESS, KEY_NAME, KEY_CHOICE, KEY_PATHS, KEY_NUMBER, KEY_RUNTIMES };
+enum key_type { KEY_PATH, KEY_ADDRESS, KEY_NAME, KEY_CHOICE, KEY_IP, KEY_PATHS, KEY_NUMBER, KEY_PORT, KEY_RUNTIMES };
 
 struct key {
     const char *name;
@@ -50,6 +51,8 @@ static const struct key keys[] = {
     {KEY("default_runtime_name", KEY_NAME, default_runtime_name)},
     {KEY("seccomp_profiles_dir", KEY_PATH, seccomp_profiles_dir)},
     {KEY("cgroup_driver", KEY_CHOICE, cgroup_driver), .choices = "cgroupfs"},
+    {KEY("stream_server_address", KEY_IP, stream_server_address)},
+    {KEY("stream_server_port", KEY_PORT, stream_server_port)},
     {KEY("log_level", KEY_CHOICE, log_level), .choices = "error|warn|info|debug"},
     {KEY("uid_first", KEY_NUMBER, uid_first), .lowest = 1000, .highest = 2000000000},
 };
@@ -86,6 +89,13 @@ static struct error *check_path(const char *value)
     return NULL;
 }
 
+static bool is_ip(const char *value)
+{
+    struct in6_addr address;
+
+    return inet_pton(AF_INET, value, &address) == 1 || inet_pton(AF_INET6, value, &address) == 1;
+}
+
 /* Sets a key whose value is one text; also the flags' way. */
 static struct error *set_text(struct config *config, const struct key *key, const char *value)
 {
@@ -101,6 +111,8 @@ static struct error *set_text(struct config *config, const struct key *key, cons
         return error_new(ERROR_INVALID_ARGUMENT, "'%.200s' is none of: %s", value, key->choices);
     if (value[0] == '\0')
         return error_new(ERROR_INVALID_ARGUMENT, "must not be empty");
+    if (key->type == KEY_IP && !is_ip(value))
+        return error_new(ERROR_INVALID_ARGUMENT, "'%.200s' is no IP address", value);
     set_string(field_of(config, key), value);
     return NULL;
 }
@@ -193,6 +205,19 @@ static struct error *set_number(struct config *config, const struct key *key, co
     return NULL;
 }
 
+static struct error *set_port(struct config *config, const struct key *key, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    json_int_t port = text ? strtol(text, NULL, 10) : json_integer_value(value);
+
+    if (text ? !text[0] || strlen(text) > 5 || text[strspn(text, "0123456789")] : !json_is_integer(value))
+        return error_new(ERROR_INVALID_ARGUMENT, "must be a port number");
+    if (port < 0 || port > UINT16_MAX)
+        return error_new(ERROR_INVALID_ARGUMENT, "must be from 0 to %d", UINT16_MAX);
+    *(uint32_t *)field_of(config, key) = (uint32_t)port;
+    return NULL;
+}
+
 static struct error *set_value(struct config *config, const struct key *key, const json_t *value)
 {
     switch (key->type) {
@@ -202,6 +227,8 @@ static struct error *set_value(struct config *config, const struct key *key, con
         return set_runtimes(config, value);
     case KEY_NUMBER:
         return set_number(config, key, value);
+    case KEY_PORT:
+        return set_port(config, key, value);
     default:
         if (!json_is_string(value))
             return error_new(ERROR_INVALID_ARGUMENT, "must be a string");
@@ -351,6 +378,7 @@ static struct config *config_default(void)
     config->cni_bin_dirs[1] = xstrdup("/usr/lib/cni");
     config->seccomp_profiles_dir = xstrdup("/var/lib/kubelet/seccomp");
     config->cgroup_driver = xstrdup("cgroupfs");
+    config->stream_server_address = xstrdup("127.0.0.1");
     config->log_level = xstrdup("info");
     config->uid_first = 61300;
     config->cni_timeout_s = 60;
@@ -374,7 +402,8 @@ void config_free(struct config *config)
                        config->cni_conf_dir,
                        config->default_runtime_name,
                        config->seccomp_profiles_dir,
-                       config->cgroup_driver};
+                       config->cgroup_driver,
+                       config->stream_server_address};
     for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
         free(strings[i]);
     free(config);

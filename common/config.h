@@ -40,6 +40,8 @@ struct config {
     char *log_level;            /* "info" */
     uint32_t uid_first;         /* uid_first: 61300 */
     uint32_t cni_timeout_s;     /* cni.timeout_seconds: 60 */
+    char *stream_server_address; /* "127.0.0.1"; a numeric IPv4 or IPv6 address */
+    uint32_t stream_server_port; /* in the file a number, or a string as containerd has it; 0: any free one */
 };
 
 /* Reads file (NULL: /etc/bulkhead/config.json if there is one) over the defaults. INVALID_ARGUMENT names the file, the

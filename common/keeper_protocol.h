@@ -40,8 +40,8 @@ enum keeper_message_type {
     /* To subscribers: program, name, generation, flag ADOPT, process; `found` 1: wait_status is the true one; 0: nobody knows it,
      * and wait_status is 0 and says nothing. time_ns in REALTIME: when the keeper, or whose record it read, saw the end. */
     KEEPER_EXIT,
-    /* The store: name is an owner. "page": the supervisor (the daemons' request pages). "listener": criapi, which may only
-     * give back a listening socket that is missing, and read nothing. "supervisor", "criapi", "sandboxd", "imaged", "logd":
+    /* The store: name is an owner. "page": the supervisor (the daemons' request pages). "listener": criapi ("cri") and the
+     * supervisor ("stream"), which may only give back a listening socket that is missing, and read nothing. "supervisor", "criapi", "sandboxd", "imaged", "logd":
      * that daemon. Any other name, as a pod's id: root alone, which may use all. Anyone else: PERMISSION_DENIED. */
     KEEPER_STORE_PUT,   /* owner, fd_names[i] for each fd: put or replace; RESOURCE_EXHAUSTED beyond 65536, 64 of a daemon */
     KEEPER_STORE_GET,   /* owner: replies with up to 16 fds each, MORE on all but the last */

@@ -84,6 +84,18 @@ static void daemon_add(struct status *status, const struct daemon *daemon)
     degraded_note(status, daemon);
 }
 
+static void session_describe(struct supervisor *supervisor, const struct keeper_message *child, Bulkhead__ProcessStatus *entry)
+{
+    const struct sessions *sessions = &supervisor->sessions;
+
+    entry->uid = config_uid(supervisor->config, CONFIG_USER_STREAM);
+    pthread_mutex_lock(&supervisor->lock);
+    for (size_t i = 0; i < sessions->count; i++)
+        if (sessions->all[i].process.pid == child->process.pid)
+            entry->note = xstrdup(sessions->all[i].note);
+    pthread_mutex_unlock(&supervisor->lock);
+}
+
 /* Those that have instances: shims, fetch, unpack, stream. */
 static void instance_add(void *argument, const struct keeper_message *child)
 {
@@ -100,6 +112,8 @@ static void instance_add(void *argument, const struct keeper_message *child)
     entry->last_reason = xstrdup((child->flags & KEEPER_ADOPT) ? "adopted its pod" : "");
     entry->started_ns = child->time_ns;
     entry->ready = true;
+    if (child->program == KEEPER_STREAM)
+        session_describe(status->supervisor, child, entry);
 }
 
 static void status_fini(struct status *status)

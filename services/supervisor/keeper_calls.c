@@ -1,6 +1,7 @@
 /* How the supervisor's wishes are put into the keeper's messages. */
 #include "services/supervisor/keeper_calls.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +35,24 @@ struct error *keeper_spawn_daemon(struct supervisor *supervisor, struct daemon *
 
     snprintf(request.fd_names[0], KEEPER_NAME_SIZE, "page");
     return call(supervisor, &request, &daemon->page_fd, 1, ret);
+}
+
+struct error *keeper_spawn_stream(struct supervisor *supervisor, struct keeper_message *ret)
+{
+    struct keeper_message request = {.type = KEEPER_SPAWN, .program = KEEPER_STREAM};
+
+    snprintf(request.name, sizeof(request.name), "%jx", (intmax_t)clock_boottime_ns());
+    return call(supervisor, &request, NULL, 0, ret);
+}
+
+struct error *keeper_put_listener(struct supervisor *supervisor)
+{
+    struct keeper_message reply, request = {.type = KEEPER_STORE_PUT, .name = "listener", .fd_count = 1};
+
+    if (supervisor->sessions.listener < 0)
+        return NULL;
+    snprintf(request.fd_names[0], KEEPER_NAME_SIZE, "stream");
+    return call(supervisor, &request, &supervisor->sessions.listener, 1, &reply);
 }
 
 struct error *keeper_kill(struct supervisor *supervisor, const struct process_id *process, int signal)

@@ -5,6 +5,11 @@
 
 struct error *keeper_spawn_daemon(struct supervisor *supervisor, struct daemon *daemon, struct keeper_message *ret)
     __attribute__((warn_unused_result));
+/* Another process for a streaming session. */
+struct error *keeper_spawn_stream(struct supervisor *supervisor, struct keeper_message *ret)
+    __attribute__((warn_unused_result));
+/* Gives the keeper the streaming socket, if it has none. */
+struct error *keeper_put_listener(struct supervisor *supervisor) __attribute__((warn_unused_result));
 struct error *keeper_kill(struct supervisor *supervisor, const struct process_id *process, int signal)
     __attribute__((warn_unused_result));
 void keeper_drop_exit(struct supervisor *supervisor, const struct process_id *process);

@@ -32,6 +32,8 @@ static void notifications_take(struct supervisor *supervisor)
         struct daemon *daemon = message.pid > 0 ? daemon_of_pid(supervisor, message.pid) : NULL;
         if (daemon)
             daemon_heard(supervisor, daemon, &message);
+        else if (message.pid > 0)
+            sessions_heard(supervisor, &message);
     }
 }
 
@@ -53,7 +55,7 @@ static void exits_take(struct supervisor *supervisor)
         struct daemon *daemon = daemon_of_pid(supervisor, exit->process.pid);
         if (daemon && daemon->process.start_ticks == exit->process.start_ticks)
             daemon_ended(supervisor, daemon, exit->found, exit->wait_status);
-        else
+        else if (!sessions_ended(supervisor, exit))
             keeper_drop_exit(supervisor, &exit->process);
     }
 }
@@ -75,6 +77,8 @@ static void living_add(void *argument, const struct keeper_message *child)
 {
     struct living *living = argument;
 
+    if (child->program == KEEPER_STREAM)
+        sessions_adopt(living->supervisor, child);
     for (size_t i = 0; i < SUPERVISOR_DAEMONS; i++) {
         if ((int32_t)living->supervisor->daemons[i].program != child->program)
             continue;
@@ -103,7 +107,10 @@ static struct error *sync_with_keeper(struct supervisor *supervisor)
     struct living living = {.supervisor = supervisor};
 
     TRY(keeper_sync_pages(supervisor));
+    TRY(keeper_put_listener(supervisor));
+    sessions_miss_all(&supervisor->sessions);
     TRY(keeper_list(supervisor, living_add, &living));
+    sessions_drop_missed(supervisor);
     for (size_t i = 0; i < living.older_count; i++)
         error_free(keeper_kill(supervisor, &living.older[i].process, SIGKILL));
     for (size_t i = 0; i < SUPERVISOR_DAEMONS; i++) {
@@ -170,6 +177,7 @@ static void pass(struct supervisor *supervisor)
         daemon_check(supervisor, &supervisor->daemons[i]);
         daemon_start(supervisor, &supervisor->daemons[i]);
     }
+    sessions_check(supervisor);
     atomic_store(&supervisor->waits, false);
 }
 

@@ -117,6 +117,7 @@ struct error *supervisor_open(void *state, const struct service_context *context
     supervisor->started_ns = clock_boottime_ns();
     pthread_mutex_init(&supervisor->lock, NULL);
     daemons_init(supervisor);
+    sessions_init(&supervisor->sessions, service_fd(context, "stream"));
     supervisor->exits_dir = open(exits, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (supervisor->exits_dir < 0)
         return error_errno(errno, "open %s", exits);

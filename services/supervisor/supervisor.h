@@ -10,6 +10,7 @@
 #include "services/supervisor/heartbeat.h"
 #include "services/supervisor/notify.h"
 #include "services/supervisor/restart.h"
+#include "services/supervisor/sessions.h"
 
 enum { SUPERVISOR_DAEMONS = 4, REASON_SIZE = 48 };
 
@@ -52,6 +53,7 @@ struct supervisor {
     struct keeper_client *keeper;
     pthread_mutex_t lock; /* of what follows */
     struct daemon daemons[SUPERVISOR_DAEMONS];
+    struct sessions sessions;
     struct ended *ended;
     atomic_bool needs_sync; /* ask the keeper who lives: at the start, after a new keeper, after a spawn without an answer */
     atomic_llong passed_ns; /* when the loop last came round, or began to wait for the keeper (then waits is set) */

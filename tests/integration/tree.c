@@ -53,6 +53,13 @@ static void install(const struct tree *tree, const char *from, const char *name)
     assert_int_equal(system(command), 0);
 }
 
+void tree_install(const struct tree *tree, const char *program, const char *name)
+{
+    autofree char *from = xasprintf("%s/../tests/%s", own_directory(), program);
+
+    install(tree, from, name);
+}
+
 void backstop_start(struct tree *tree)
 {
     autofree char *log = xasprintf("%s/log", tree->directory);

@@ -28,6 +28,9 @@ void sleep_ms(int ms);
 /* Directories and programs, nothing started; state_name: of the state directory, below a private one. */
 struct tree *tree_new(const char *state_name);
 
+/* Copies a program of the tests' directory into the tree, as bulkhead-NAME. */
+void tree_install(const struct tree *tree, const char *program, const char *name);
+
 /* The same, started, for cmocka; and its end, which sees that no process, cgroup or socket is left. */
 int tree_setup(void **state);
 int tree_teardown(void **state);

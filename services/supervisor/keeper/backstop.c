@@ -23,9 +23,11 @@
 #include "services/supervisor/keeper/exits.h"
 #include "services/supervisor/keeper/identity.h"
 #include "services/supervisor/keeper/listener.h"
+#include "services/supervisor/keeper/stream_listener.h"
 
-enum { TICK_MS = 250, SOON_MS = 10, LISTENER_FD = 3, ARGUMENTS_MAX = 40, NUMBER_SIZE = 24 };
+enum { TICK_MS = 250, SOON_MS = 10, LISTENER_FD = 3, STREAM_FD = 4, HIGH_FD = 64, ARGUMENTS_MAX = 40, NUMBER_SIZE = 24 };
 static const int64_t ms = 1000000;
+static const int64_t stream_give_up_ns = 10000000000; /* for the streaming socket to come back from who holds it */
 
 struct backstop {
     const struct config *config;
@@ -34,6 +36,8 @@ struct backstop {
     int lock_fd;
     int signal_fd;
     int listener; /* our copy of the gRPC socket, -1: not yet ours */
+    int stream_listener; /* of the streaming sessions' socket */
+    int64_t stream_missed_ns; /* since when the keeper has none; 0: it was not asked */
     int socket;   /* to the keeper */
     struct process_id keeper;
     int keeper_pidfd; /* -1: none lives */
@@ -116,7 +120,7 @@ static void keeper_adopt(struct backstop *backstop, pid_t pid)
 /* Arguments of the keeper: all that it would otherwise have to parse a file for. `numbers` holds those that are made.
  */
 static void keeper_arguments(const struct backstop *backstop, char *program, char **arguments,
-                             char numbers[3][NUMBER_SIZE])
+                             char numbers[4][NUMBER_SIZE])
 {
     const struct config *config = backstop->config;
     size_t count = 0;
@@ -124,6 +128,7 @@ static void keeper_arguments(const struct backstop *backstop, char *program, cha
     snprintf(numbers[0], NUMBER_SIZE, "%u", config->uid_first);
     snprintf(numbers[1], NUMBER_SIZE, "%d", (int)backstop->last_death);
     snprintf(numbers[2], NUMBER_SIZE, "%d", LISTENER_FD);
+    snprintf(numbers[3], NUMBER_SIZE, "%d", STREAM_FD);
     const char *const options[][2] = {
         {"--config", config->file},
         {"--root", config->root},
@@ -137,6 +142,7 @@ static void keeper_arguments(const struct backstop *backstop, char *program, cha
         {"--seccomp-dir", config->seccomp_profiles_dir},
         {"--certs-dir", config->registry_config_path},
         {"--listener-fd", backstop->listener >= 0 ? numbers[2] : NULL},
+        {"--stream-fd", backstop->stream_listener >= 0 ? numbers[3] : NULL},
     };
     arguments[count++] = program;
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
@@ -150,10 +156,23 @@ static void keeper_arguments(const struct backstop *backstop, char *program, cha
     arguments[count] = NULL;
 }
 
+/* The sockets that we hold go to their numbers. What we were started with beside them, the keeper would hold for ever. */
+static void listeners_pass(const struct backstop *backstop)
+{
+    int cri = fcntl(backstop->listener, F_DUPFD_CLOEXEC, HIGH_FD);
+    int stream = fcntl(backstop->stream_listener, F_DUPFD_CLOEXEC, HIGH_FD);
+
+    syscall(SYS_close_range, LISTENER_FD, ~0U, CLOSE_RANGE_CLOEXEC);
+    if (cri >= 0)
+        dup2(cri, LISTENER_FD);
+    if (stream >= 0)
+        dup2(stream, STREAM_FD);
+}
+
 static _Noreturn void keeper_exec(const struct backstop *backstop)
 {
     autofree char *program = xasprintf("%s/bulkhead-keeper", backstop->config->programs);
-    char numbers[3][NUMBER_SIZE];
+    char numbers[4][NUMBER_SIZE];
     char *arguments[ARGUMENTS_MAX];
     sigset_t none;
 
@@ -164,12 +183,7 @@ static _Noreturn void keeper_exec(const struct backstop *backstop)
     unsetenv("WATCHDOG_USEC");
     unsetenv("WATCHDOG_PID");
     keeper_arguments(backstop, program, arguments, numbers);
-    if (backstop->listener == LISTENER_FD)
-        fcntl(LISTENER_FD, F_SETFD, 0);
-    else if (backstop->listener >= 0)
-        dup2(backstop->listener, LISTENER_FD);
-    /* What we were started with beside that, the keeper would hold for ever. */
-    syscall(SYS_close_range, backstop->listener >= 0 ? LISTENER_FD + 1 : LISTENER_FD, ~0U, CLOSE_RANGE_CLOEXEC);
+    listeners_pass(backstop);
     execv(program, arguments);
     dprintf(STDERR_FILENO, "%s: %s\n", program, strerror(errno));
     _exit(127);
@@ -274,6 +288,20 @@ static struct error *listener_ensure(struct backstop *backstop)
     return failure;
 }
 
+static struct error *stream_listener_bind(struct backstop *backstop, bool afresh)
+{
+    const struct config *config = backstop->config;
+    struct error *failure = stream_listener_open(config->state, config->stream_server_address,
+                                                 (uint16_t)config->stream_server_port, afresh, &backstop->stream_listener);
+
+    if (failure && failure->code == ERROR_ABORTED) {
+        log_info("the streaming socket is held by another process", "error=%s", log_quote(failure->text));
+        error_free(failure);
+        return NULL;
+    }
+    return failure;
+}
+
 static void keeper_ask(struct backstop *backstop, uint32_t type)
 {
     struct keeper_message message = {.version = KEEPER_VERSION, .type = type};
@@ -298,10 +326,34 @@ static bool keeper_connect(struct backstop *backstop)
     return true;
 }
 
-static void listener_take(struct backstop *backstop, const struct keeper_message *reply, int *fds, size_t count)
+/* The keeper has no streaming socket: one of an older release, or its holders died with it. */
+static void stream_listener_missed(struct backstop *backstop)
 {
-    if (backstop->listener < 0 && count > 0 && strcmp(reply->fd_names[0], "cri") == 0)
-        backstop->listener = TAKE_FD(fds[0]);
+    struct keeper_message put = {.version = KEEPER_VERSION, .type = KEEPER_STORE_PUT, .name = "listener", .fd_count = 1};
+    int64_t now_ns = clock_boottime_ns();
+
+    if (!backstop->stream_missed_ns)
+        backstop->stream_missed_ns = now_ns;
+    autoptr(error) failure = stream_listener_bind(backstop, now_ns - backstop->stream_missed_ns > stream_give_up_ns);
+    if (failure)
+        log_warn("no streaming sessions", "error=%s", log_quote(failure->text));
+    if (backstop->stream_listener < 0)
+        return;
+    snprintf(put.fd_names[0], sizeof(put.fd_names[0]), "stream");
+    put.serial = KEEPER_STORE_PUT;
+    error_free(fd_send(backstop->socket, &put, sizeof(put), &backstop->stream_listener, 1));
+}
+
+static void listeners_take(struct backstop *backstop, const struct keeper_message *reply, int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (backstop->listener < 0 && strcmp(reply->fd_names[i], "cri") == 0)
+            backstop->listener = TAKE_FD(fds[i]);
+        if (backstop->stream_listener < 0 && strcmp(reply->fd_names[i], "stream") == 0)
+            backstop->stream_listener = TAKE_FD(fds[i]);
+    }
+    if (backstop->stream_listener < 0 && !backstop->is_stopping)
+        stream_listener_missed(backstop);
 }
 
 static void keeper_read(struct backstop *backstop)
@@ -320,7 +372,7 @@ static void keeper_read(struct backstop *backstop)
         }
         backstop->last_answer_ns = clock_boottime_ns();
         if (reply.serial == KEEPER_STORE_GET)
-            listener_take(backstop, &reply, fds, count);
+            listeners_take(backstop, &reply, fds, count);
         else if ((reply.flags & KEEPER_READY) && !backstop->is_ready && !backstop->is_stopping) {
             backstop->is_ready = true;
             service_notify("READY=1");
@@ -369,7 +421,7 @@ static void tick(struct backstop *backstop)
     backstop->last_tick_ns = now_ns;
     if (backstop->socket >= 0) {
         keeper_ask(backstop, KEEPER_HELLO);
-        if (backstop->listener < 0)
+        if (backstop->listener < 0 || backstop->stream_listener < 0)
             keeper_ask(backstop, KEEPER_STORE_GET);
     }
     service_notify("WATCHDOG=1");
@@ -407,13 +459,14 @@ static struct error *backstop_open(struct backstop *backstop)
     signal(SIGPIPE, SIG_IGN);
     TRY(signals_open(backstop));
     TRY(identity_save(backstop->directory, "backstop", DEATH_UNKNOWN));
-    return listener_ensure(backstop);
+    TRY(listener_ensure(backstop));
+    return lock_holder(backstop) ? NULL : stream_listener_bind(backstop, false);
 }
 
 int backstop_run(const struct config *config)
 {
     struct backstop backstop = {
-        .config = config, .listener = -1, .socket = -1, .keeper_pidfd = -1, .last_death = DEATH_UNKNOWN};
+        .config = config, .listener = -1, .stream_listener = -1, .socket = -1, .keeper_pidfd = -1, .last_death = DEATH_UNKNOWN};
     autoptr(error) failure = backstop_open(&backstop);
 
     if (failure) {
@@ -423,6 +476,7 @@ int backstop_run(const struct config *config)
     log_info("ready", "pid=%d address=%s", getpid(), config->address);
     loop(&backstop);
     unlink(config->address);
+    stream_listener_forget(config->state);
     identity_end(backstop.directory, "backstop");
     return backstop.has_failed ? 1 : 0;
 }

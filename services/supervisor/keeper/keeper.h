@@ -20,6 +20,7 @@ struct keeper_options {
     const char *directories[KEEPER_DIRECTORY_CERTS + 1]; /* by enum keeper_directory; NULL: not allowed */
     uid_t uid_first;
     int listener_fd;             /* the listening socket of grpc.address, -1: none */
+    int stream_fd;               /* that of streaming sessions */
     enum death_reason last_death; /* of the keeper before, as the backstop saw it */
     bool stop;                   /* adopt, end all but the shims, and exit */
 };

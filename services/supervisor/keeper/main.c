@@ -38,7 +38,7 @@ static const struct option flags[] = {
     {"uid-first", required_argument, NULL, 'u'},   {"cni-conf-dir", required_argument, NULL, 'n'},
     {"seccomp-dir", required_argument, NULL, 'e'}, {"certs-dir", required_argument, NULL, 'C'},
     {"listener-fd", required_argument, NULL, 'f'}, {"last-death", required_argument, NULL, 'd'},
-    {"stop", no_argument, NULL, 'S'},              {NULL, 0, NULL, 0},
+    {"stream-fd", required_argument, NULL, 't'},   {"stop", no_argument, NULL, 'S'},              {NULL, 0, NULL, 0},
 };
 
 static bool options_parse(int argc, char **argv, struct keeper_options *options)
@@ -56,6 +56,7 @@ static bool options_parse(int argc, char **argv, struct keeper_options *options)
         case 'e': options->directories[KEEPER_DIRECTORY_SECCOMP] = optarg; break;
         case 'C': options->directories[KEEPER_DIRECTORY_CERTS] = optarg; break;
         case 'f': options->listener_fd = (int)strtol(optarg, NULL, 10); break;
+        case 't': options->stream_fd = (int)strtol(optarg, NULL, 10); break;
         case 'd': options->last_death = (enum death_reason)strtoul(optarg, NULL, 10); break;
         case 'S': options->stop = true; break;
         default: return false;
@@ -155,6 +156,14 @@ static void limits_raise(struct keeper *keeper)
     setrlimit(RLIMIT_NOFILE, &raised);
 }
 
+static struct error *listener_keep(struct keeper *keeper, const char *name, int fd)
+{
+    if (fd < 0)
+        return NULL;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return store_put(keeper, "listener", name, fd);
+}
+
 static struct error *keeper_open(struct keeper *keeper)
 {
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
@@ -166,10 +175,8 @@ static struct error *keeper_open(struct keeper *keeper)
     TRY(process_id_read(getpid(), &keeper->process));
     TRY(signals_open(keeper));
     programs_open(keeper);
-    if (keeper->options->listener_fd >= 0) {
-        fcntl(keeper->options->listener_fd, F_SETFD, FD_CLOEXEC);
-        TRY(store_put(keeper, "listener", "cri", keeper->options->listener_fd));
-    }
+    TRY(listener_keep(keeper, "cri", keeper->options->listener_fd));
+    TRY(listener_keep(keeper, "stream", keeper->options->stream_fd));
     TRY(children_load(keeper));
     TRY(identity_save(keeper->keeper_dir, "self", keeper->options->last_death));
     TRY(supervisor_watch_open(keeper));
@@ -274,7 +281,7 @@ static enum log_level log_level_of(const char *name)
 
 int main(int argc, char **argv)
 {
-    struct keeper_options options = {.listener_fd = -1};
+    struct keeper_options options = {.listener_fd = -1, .stream_fd = -1};
     struct keeper keeper = {.options = &options};
 
     if (!options_parse(argc, argv, &options)) {

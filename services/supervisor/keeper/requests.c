@@ -96,6 +96,8 @@ static struct error *handle_spawn(struct request *request)
     TRY(spawn_check(request));
     if (message->program == KEEPER_CRIAPI)
         TRY(listener_ensure(request->keeper));
+    if (message->program == KEEPER_STREAM && store_find(request->keeper, "listener", "stream") < 0)
+        return error_new(ERROR_UNAVAILABLE, "nobody has handed the streaming socket over");
     struct spawn_request wish = {
         .program = (enum keeper_program)message->program,
         .name = message->name,
@@ -178,7 +180,16 @@ static struct error *store_check(const struct request *request, bool writes)
     return NULL;
 }
 
-/* The listening socket is one for all: whoever brings it back must bring a listening socket of this address. */
+/* Who brings which of the listening sockets back. */
+static bool is_holder(const struct request *request, const char *name)
+{
+    enum config_user holder = strcmp(name, "cri") == 0 ? CONFIG_USER_CRIAPI : CONFIG_USER_SUPERVISOR;
+
+    return (strcmp(name, "cri") == 0 || strcmp(name, "stream") == 0) &&
+           request->connection->uid == keeper_uid(request->keeper, holder);
+}
+
+/* The listening socket is one for all: whoever brings it back must bring a listening socket. */
 static bool is_listener(int fd)
 {
     int is_listening = 0;
@@ -196,6 +207,9 @@ static struct error *handle_store_put(struct request *request)
         if (!name_is_valid(message->fd_names[i]))
             return error_new(ERROR_INVALID_ARGUMENT, "descriptor %zu has no valid name", i);
         if (strcmp(message->name, "listener") == 0 && request->connection->uid != 0) {
+            if (!is_holder(request, message->fd_names[i]))
+                return error_new(ERROR_PERMISSION_DENIED, "the listener %s is not user %u's", message->fd_names[i],
+                                 request->connection->uid);
             if (store_find(request->keeper, "listener", message->fd_names[i]) >= 0)
                 continue; /* we have it: a daemon can only fill the gap */
             if (!is_listener(request->fds[i]))

@@ -111,20 +111,28 @@ static void environment_make(struct launch *launch, const struct keeper *keeper,
             xasprintf("NOTIFY_SOCKET=%s/%s/notify", keeper->options->state, notify);
 }
 
-/* The request's descriptors, and criapi's listening socket. */
+static void descriptor_add(struct launch *launch, char *names, size_t size, int fd, const char *name)
+{
+    size_t used = strlen(names);
+
+    if (fd < 0)
+        return;
+    launch->fds[launch->fd_count++] = fd;
+    snprintf(names + used, size - used, "%s%s", used ? ":" : "", name);
+}
+
+/* The request's descriptors, and the listening socket of who accepts at it. The supervisor keeps that of the sessions, to
+ * look whether somebody waits there, and for a keeper that has lost it. */
 static void descriptors_make(struct launch *launch, const struct keeper *keeper, const struct spawn_request *request)
 {
     char names[PASSED_FDS_MAX * (KEEPER_NAME_SIZE + 1)] = "";
-    size_t used = 0;
 
-    for (size_t i = 0; i < request->fd_count; i++) {
-        launch->fds[launch->fd_count++] = request->fds[i];
-        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used ? ":" : "", request->fd_names[i]);
-    }
-    if (request->program == KEEPER_CRIAPI) {
-        launch->fds[launch->fd_count++] = store_find(keeper, "listener", "cri");
-        snprintf(names + used, sizeof(names) - used, "%scri", used ? ":" : "");
-    }
+    for (size_t i = 0; i < request->fd_count; i++)
+        descriptor_add(launch, names, sizeof(names), request->fds[i], request->fd_names[i]);
+    if (request->program == KEEPER_CRIAPI)
+        descriptor_add(launch, names, sizeof(names), store_find(keeper, "listener", "cri"), "cri");
+    if (request->program == KEEPER_STREAM || request->program == KEEPER_SUPERVISOR)
+        descriptor_add(launch, names, sizeof(names), store_find(keeper, "listener", "stream"), "stream");
     launch->environment[launch->environment_count++] = xasprintf("LISTEN_FDS=%zu", launch->fd_count);
     launch->environment[launch->environment_count++] = xasprintf("LISTEN_FDNAMES=%s", names);
 }

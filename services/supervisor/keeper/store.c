@@ -13,8 +13,8 @@ bool store_is_allowed(const struct keeper *keeper, const char *owner, uid_t uid,
         return true;
     if (uid == keeper_uid(keeper, CONFIG_USER_SUPERVISOR) && strcmp(owner, "page") == 0)
         return true;
-    if (uid == keeper_uid(keeper, CONFIG_USER_CRIAPI) && strcmp(owner, "listener") == 0)
-        return writes;
+    if (strcmp(owner, "listener") == 0)
+        return writes && (uid == keeper_uid(keeper, CONFIG_USER_CRIAPI) || uid == keeper_uid(keeper, CONFIG_USER_SUPERVISOR));
     for (int i = 0; i < KEEPER_PROGRAM_COUNT; i++) {
         const struct program *program = program_get((enum keeper_program)i);
         if (program->has_directories && program->owner != CONFIG_USER_ROOT && strcmp(program->name, owner) == 0)

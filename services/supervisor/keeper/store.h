@@ -6,7 +6,7 @@
 enum { STORE_FDS_MAX = 65536, STORE_DAEMON_MAX = 64 };
 
 /* May a process of this user read and write the owner's descriptors? Root may all; a daemon its own; the supervisor the
- * owner "page"; criapi may give the owner "listener" back. */
+ * owner "page"; criapi and the supervisor may give sockets of the owner "listener" back, and read none. */
 bool store_is_allowed(const struct keeper *keeper, const char *owner, uid_t uid, bool writes);
 
 /* Is there room for one more of this owner, from this user? A daemon's is small, so that it cannot fill the shims'. */

@@ -61,6 +61,8 @@ static void an_empty_object_gives_the_defaults(void **state)
     assert_string_equal(config->cni_bin_dirs[1], "/usr/lib/cni");
     assert_null(config->cni_bin_dirs[2]);
     assert_int_equal(config->uid_first, 61300);
+    assert_string_equal(config->stream_server_address, "127.0.0.1");
+    assert_int_equal(config->stream_server_port, 0);
     assert_int_equal(config_uid(config, CONFIG_USER_LOGD), 61304);
     assert_int_equal(config_uid(config, CONFIG_USER_ROOT), 0);
     assert_string_equal(config->file, path);
@@ -76,7 +78,8 @@ static void every_key_is_taken(void **state)
         " \"cni\": {\"conf_dir\": \"/n\", \"bin_dirs\": [\"/b\"], \"timeout_seconds\": 9},\n"
         " \"runtimes\": {\"crun\": {\"path\": \"/x/crun\"}, \"other\": {\"path\": \"/x/other\"}},\n"
         " \"default_runtime_name\": \"other\", \"seccomp_profiles_dir\": \"/sp\", \"cgroup_driver\": \"cgroupfs\",\n"
-        " \"log_level\": \"debug\", \"uid_first\": 70000}");
+        " \"log_level\": \"debug\", \"uid_first\": 70000,"
+        " \"stream_server_address\": \"::1\", \"stream_server_port\": \"10010\"}");
     assert_null(config_load(path, &config));
     assert_string_equal(config->root, "/r");
     assert_string_equal(config->address, "/a.sock");
@@ -90,6 +93,8 @@ static void every_key_is_taken(void **state)
     assert_string_equal(config->default_runtime_name, "other");
     assert_string_equal(config->log_level, "debug");
     assert_int_equal(config->uid_first, 70000);
+    assert_string_equal(config->stream_server_address, "::1");
+    assert_int_equal(config->stream_server_port, 10010);
 }
 
 static void mistakes_are_named_with_their_line(void **state)
@@ -99,6 +104,9 @@ static void mistakes_are_named_with_their_line(void **state)
     expect_bad("{\n\n\"cni\": {\n\"conf_dir\": 7}}", "4", "cni.conf_dir: must be a string");
     expect_bad("{\"cni\": {\"bin_dirs\":\n[\"/x\",\n\"y\"]}}", "1", "'y' is no absolute path");
     expect_bad("{\n\"cni\": {\"note\": {\"conf_dir\": \"/x\"},\n\"timeout_seconds\": 0}}", "2", "cni.note: unknown key");
+    expect_bad("{\n\"stream_server_address\": \"localhost\"}", "2", "'localhost' is no IP address");
+    expect_bad("{\n\"stream_server_port\": \"65536\"}", "2", "stream_server_port: must be from 0 to 65535");
+    expect_bad("{\n\"stream_server_port\": \"10x\"}", "2", "stream_server_port: must be a port number");
     expect_bad("{\"uid_first\":\n1}", "1", "uid_first: must be from 1000");
     expect_bad("{\"a\\\"b\\n\": [1,{\"root\":\n2}],\n\"root\": \"/r\"}", "1", "unknown key");
     expect_bad("{\"log_level\": \"info|warn\"}", "1", "none of: error|warn|info|debug");
