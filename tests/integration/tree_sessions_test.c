@@ -242,5 +242,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_hangs_before_it_accepts_delays_nobody, setup, teardown),
     };
 
+    cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
