@@ -37,6 +37,7 @@ struct backstop {
     int signal_fd;
     int listener; /* our copy of the gRPC socket, -1: not yet ours */
     int stream_listener; /* of the streaming sessions' socket */
+    bool is_stream_published; /* its address is in the file */
     int64_t stream_missed_ns; /* since when the keeper has none; 0: it was not asked */
     int socket;   /* to the keeper */
     struct process_id keeper;
@@ -302,6 +303,17 @@ static struct error *stream_listener_bind(struct backstop *backstop, bool afresh
     return failure;
 }
 
+/* Again with each tick where there was no space. */
+static void stream_listener_tell(struct backstop *backstop)
+{
+    if (backstop->is_stream_published || backstop->stream_listener < 0)
+        return;
+    autoptr(error) failure = stream_listener_publish(backstop->config->state, backstop->stream_listener);
+    backstop->is_stream_published = !failure;
+    if (failure)
+        log_debug("the streaming address is not published", "error=%s", log_quote(failure->text));
+}
+
 static void keeper_ask(struct backstop *backstop, uint32_t type)
 {
     struct keeper_message message = {.version = KEEPER_VERSION, .type = type};
@@ -419,6 +431,7 @@ static void tick(struct backstop *backstop)
         return;
     keeper_check(backstop, now_ns);
     backstop->last_tick_ns = now_ns;
+    stream_listener_tell(backstop);
     if (backstop->socket >= 0) {
         keeper_ask(backstop, KEEPER_HELLO);
         if (backstop->listener < 0 || backstop->stream_listener < 0)
@@ -460,7 +473,10 @@ static struct error *backstop_open(struct backstop *backstop)
     TRY(signals_open(backstop));
     TRY(identity_save(backstop->directory, "backstop", DEATH_UNKNOWN));
     TRY(listener_ensure(backstop));
-    return lock_holder(backstop) ? NULL : stream_listener_bind(backstop, false);
+    if (!lock_holder(backstop))
+        TRY(stream_listener_bind(backstop, false));
+    stream_listener_tell(backstop);
+    return NULL;
 }
 
 int backstop_run(const struct config *config)

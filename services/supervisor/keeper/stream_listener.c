@@ -103,7 +103,7 @@ struct error *stream_listener_open(const char *state, const char *ip, uint16_t p
     uint16_t recorded = port_recorded(path);
     uint16_t wanted = port ? port : recorded;
     union address address;
-    socklen_t size;
+    socklen_t size = 0;
     autoclose int fd = -1;
 
     TRY(address_parse(ip, afresh ? port : wanted, &address, &size));
@@ -112,12 +112,20 @@ struct error *stream_listener_open(const char *state, const char *ip, uint16_t p
         failure->code = ERROR_ABORTED;
     if (failure)
         return failure;
+    *ret_fd = TAKE_FD(fd);
+    return NULL;
+}
+
+struct error *stream_listener_publish(const char *state, int fd)
+{
+    autofree char *path = xasprintf("%s/stream_address", state);
+    union address address = {0};
+    socklen_t size = sizeof(address);
+
     if (getsockname(fd, &address.any, &size) < 0)
         return error_errno(errno, "getsockname");
     autofree char *text = address_format(&address);
-    TRY(address_save(path, text));
-    *ret_fd = TAKE_FD(fd);
-    return NULL;
+    return address_save(path, text);
 }
 
 void stream_listener_forget(const char *state)

@@ -33,8 +33,9 @@ static int teardown(void **state)
     return rmdir(directory); /* nothing is left beside */
 }
 
-static char *address_read(void)
+static char *address_read(int fd)
 {
+    assert_null(stream_listener_publish(directory, fd));
     autofree char *path = xasprintf("%s/stream_address", directory);
     struct stat about;
     char *text;
@@ -62,12 +63,12 @@ static void its_address_is_published(void **state)
 
     (void)state;
     assert_null(stream_listener_open(directory, "127.0.0.1", 0, false, &fd));
-    autofree char *text = address_read();
+    autofree char *text = address_read(fd);
     assert_true(is_reached(text));
     close(fd);
     stream_listener_forget(directory);
     assert_null(stream_listener_open(directory, "0.0.0.0", 0, false, &any));
-    autofree char *loopback = address_read();
+    autofree char *loopback = address_read(any);
     assert_true(is_reached(loopback));
     close(any);
 }
@@ -78,16 +79,16 @@ static void its_port_stays_the_same(void **state)
 
     (void)state;
     assert_null(stream_listener_open(directory, "127.0.0.1", 0, false, &first));
-    autofree char *before = address_read();
+    autofree char *before = address_read(first);
     autoptr(error) held = stream_listener_open(directory, "127.0.0.1", 0, false, &second);
     assert_int_equal(held->code, ERROR_ABORTED);
     assert_int_equal(second, -1);
     close(first);
     assert_null(stream_listener_open(directory, "127.0.0.1", 0, false, &second));
-    autofree char *after = address_read();
+    autofree char *after = address_read(second);
     assert_string_equal(before, after);
     assert_null(stream_listener_open(directory, "127.0.0.1", 0, true, &third)); /* held, but nobody hands it over */
-    autofree char *afresh = address_read();
+    autofree char *afresh = address_read(third);
     assert_string_not_equal(after, afresh);
     close(second);
     close(third);
@@ -102,7 +103,7 @@ static void an_ipv6_address_is_written_in_brackets(void **state)
     if (failure && failure->code != ERROR_INVALID_ARGUMENT) /* a host without IPv6 */
         skip();
     assert_null(failure);
-    autofree char *text = address_read();
+    autofree char *text = address_read(fd);
     assert_memory_equal(text, "[::1]:", 6);
     close(fd);
 }
