@@ -19,8 +19,8 @@ enum logd_message_type {
     LOGD_REMOVED,   /* id */
     LOGD_ERROR,     /* id, text: what was asked can't be done */
     LOGD_ATTACH,    /* id, generation: the session's number; flags; fds: pipes that get a copy of what is read of stdout, of stderr (flags STDOUT,
-                       STDERR). Sent again after ADD to a new logd. logd never waits for them: a full one is closed, and DETACHED says so. Answer:
-                       ATTACHED */
+                       STDERR). Sent again after ADD to a new logd. logd never waits for them: a full one is closed, and DETACHED says so, with what
+                       it missed first in dropped_bytes. The same number again joins: the descriptors are those. Answer: ATTACHED */
     LOGD_DETACH,    /* id, generation. Answer: DETACHED */
     LOGD_ATTACHED,  /* id, generation */
     LOGD_DETACHED,  /* id, generation; text: why, empty if asked for */
@@ -33,7 +33,7 @@ struct logd_message {
     uint32_t type;
     char id[LOGD_ID_SIZE]; /* the container's id */
     uint32_t flags;
-    uint32_t reserved;
+    uint32_t sessions; /* of ADD: so many ATTACH follow, and nothing of the container is read before they are there */
     uint64_t generation;
     uint64_t dropped_bytes;
     char text[128];

@@ -60,7 +60,7 @@ enum shim_container_state {
 };
 
 enum { SHIM_NAMESPACE_HOST = 0, SHIM_NAMESPACE_OWN = 1 };
-enum { SHIM_FLAG_TERMINAL = 1, SHIM_FLAG_STDIN = 2, SHIM_FLAG_STDIN_ONCE = 4 };
+enum { SHIM_FLAG_TERMINAL = 1, SHIM_FLAG_STDIN = 2, SHIM_FLAG_STDIN_ONCE = 4, SHIM_FLAG_ATTACH = 8 /* output can be attached to, log or not */ };
 
 /* POD_STATE bits */
 enum { SHIM_POD_IS_SET_UP = 1, SHIM_POD_IS_TORN_DOWN = 2 };

@@ -35,11 +35,12 @@ enum stream_message_type {
     /* shim to stream */
     STREAM_OPENED = 64,/* kind, flags; text: the container's id, or empty */
     STREAM_STARTED,    /* EXEC: the stream now closes what it passed, so that it sees the ends. ATTACH: one fd if the flags have TTY (the pty
-                          master) or STDIN (the write end of stdin) and the container has one */
+                          master) or STDIN (the write end of stdin) and the container has one. flags: as OPENED's, without STDIN where the
+                          container has none (any more), without TTY where it has no terminal */
     STREAM_ENDED,      /* EXEC: wait_status as waitpid(2) gives it. ATTACH: the container has exited and its output has been passed on, or
                           (code) the session was too slow for its container's output. flag UNKNOWN: nobody knows the status */
     STREAM_CONNECTED,  /* serial; fd: a non-blocking TCP socket of the pod's network, on its way to be connected */
-    STREAM_FAILED,     /* serial, code (gRPC's), text */
+    STREAM_FAILED,     /* serial, code (gRPC's), text. Serial 0: the session is over */
 };
 
 enum { STREAM_UNKNOWN = 32 }; /* beside the flags above, of ENDED */

@@ -19,8 +19,11 @@ static void connection_close(struct logd *logd, struct connection *connection)
         return;
     connection->closed = true;
     LIST_FOREACH(container, &logd->containers, all)
-        if (container->connection == connection)
+        if (container->connection == connection) {
             container->connection = NULL;
+            container->awaited_sessions = 0; /* they come by another connection, if they come */
+            logd_wake(logd, container);
+        }
     close(connection->fd);
     LIST_REMOVE(connection, all);
     LIST_INSERT_HEAD(&logd->dead_connections, connection, all);

@@ -47,6 +47,8 @@ static struct container *container_alloc(const struct logd_message *add, const i
     memcpy(container->id, add->id, sizeof(container->id));
     container->pipes = (struct stream_pipes){
         .private_read = fds[1], .private_write = fds[2], .from = {fds[4], count > 5 ? fds[5] : -1}};
+    attach_init(&container->attach);
+    container->pipes.attach = &container->attach;
     container->file = fds[3];
     container->file_generation = add->generation;
     container->orders.next_file = -1;
@@ -83,6 +85,7 @@ void container_free(struct container *container)
             close(container->pipes.from[i]);
     close(container->pipes.private_read);
     close(container->pipes.private_write);
+    attach_fini(&container->attach);
     pthread_cond_destroy(&container->wake);
     free(container);
 }

@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "common/logd_protocol.h"
+#include "services/logd/attach.h"
 #include "services/logd/note.h"
 #include "services/logd/stream_take.h"
 
@@ -41,9 +42,12 @@ struct container {
     int64_t news_ns[LOG_NOTE_STREAMS]; /* BOOTTIME of the last bytes */
     int64_t retry_ns;                  /* when the full disk is tried again */
 
+    struct attach attach; /* has a lock of its own */
+
     /* Under the server's lock. */
     struct connection *connection; /* whom to answer; NULL: nobody */
     struct container_orders orders;
+    uint32_t awaited_sessions; /* it is not served until so many ATTACH have come, or the connection ends */
     bool queued, working, wake_again, removed;
     bool own_thread;          /* its file once held up the loop for a second: it has a thread of its own since */
     pthread_cond_t wake;      /* of that thread */

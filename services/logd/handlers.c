@@ -66,6 +66,7 @@ static void handle_add(struct logd *logd, struct connection *connection, const s
         return;
     }
     container->connection = connection;
+    container->awaited_sessions = message->sessions;
     logd_add(logd, container);
 }
 
@@ -97,15 +98,58 @@ static void handle_remove(struct logd *logd, struct container *container)
     logd_wake(logd, container);
 }
 
+static bool take_attach(struct container *container, const struct logd_message *message, const int *fds, size_t fd_count,
+                        int ret[LOG_NOTE_STREAMS])
+{
+    static const uint32_t flags[LOG_NOTE_STREAMS] = {LOGD_STDOUT, LOGD_STDERR};
+    size_t next = 0;
+
+    for (int i = 0; i < LOG_NOTE_STREAMS; i++) {
+        ret[i] = -1;
+        if (message->flags & flags[i] && next < fd_count)
+            ret[i] = fds[next++];
+        else if (message->flags & flags[i])
+            return false;
+    }
+    return next > 0 && next == fd_count && (ret[1] < 0 || container->pipes.from[1] >= 0);
+}
+
+/* The container is read once all that were announced are here. */
+static bool handle_attach(struct logd *logd, struct container *container, const struct logd_message *message, const int *fds,
+                          size_t fd_count)
+{
+    struct logd_message attached = {.type = LOGD_ATTACHED, .generation = message->generation};
+    int pipes[LOG_NOTE_STREAMS];
+    bool is_whole = take_attach(container, message, fds, fd_count, pipes);
+
+    autoptr(error) failure = is_whole ? attach_add(&container->attach, message->generation, pipes) : NULL;
+    if (failure)
+        answer_error(logd, container->connection, container->id, failure->text);
+    else if (is_whole)
+        answer(logd, container->connection, container->id, attached);
+    if (container->awaited_sessions && --container->awaited_sessions == 0)
+        logd_wake(logd, container);
+    return is_whole;
+}
+
+static void handle_detach(struct logd *logd, struct container *container, const struct logd_message *message)
+{
+    attach_remove(&container->attach, message->generation);
+    answer(logd, container->connection, container->id,
+           (struct logd_message){.type = LOGD_DETACHED, .generation = message->generation});
+}
+
 static void handle_gone(struct logd *logd, struct connection *connection, const struct logd_message *message)
 {
     if (message->type == LOGD_REMOVE)
         answer(logd, connection, message->id, (struct logd_message){.type = LOGD_REMOVED});
+    else if (message->type == LOGD_DETACH)
+        answer(logd, connection, message->id, (struct logd_message){.type = LOGD_DETACHED, .generation = message->generation});
     else
         answer_error(logd, connection, message->id, "no such container");
 }
 
-/* Of a container that is known. Takes no descriptor but NEXT_FILE's. */
+/* Of a container that is known. False: the descriptors are wrong, and still the caller's. */
 static bool handle_known(struct logd *logd, struct container *container, const struct logd_message *message,
                          const int *fds, size_t fd_count)
 {
@@ -115,6 +159,11 @@ static bool handle_known(struct logd *logd, struct container *container, const s
             return false;
         handle_next_file(logd, container, message, fds[0]);
         return true;
+    case LOGD_ATTACH:
+        return handle_attach(logd, container, message, fds, fd_count);
+    case LOGD_DETACH:
+        handle_detach(logd, container, message);
+        return fd_count == 0;
     case LOGD_DRAIN:
         handle_drain(logd, container);
         return fd_count == 0;
@@ -130,7 +179,8 @@ static const char *message_check(const struct connection *connection, const stru
         return "this logd speaks another version of the protocol";
     if (message->id[0] == '\0' || !memchr(message->id, '\0', sizeof(message->id)))
         return "the id is empty, or not ended";
-    if (message->type < LOGD_HELLO || message->type > LOGD_REMOVE)
+    bool is_of_attach = message->type == LOGD_ATTACH || message->type == LOGD_DETACH;
+    if (!is_of_attach && (message->type < LOGD_HELLO || message->type > LOGD_REMOVE))
         return "no such request";
     if (message->type != LOGD_HELLO && !connection->greeted)
         return "HELLO comes first";
@@ -175,7 +225,11 @@ bool logd_apply_answers(struct logd *logd, struct container *container, const st
                         const struct pass_result *result)
 {
     struct connection *to = container->connection;
+    struct logd_message detached = {.type = LOGD_DETACHED};
 
+    snprintf(detached.text, sizeof(detached.text), "the session's pipe is full");
+    while (attach_next_full(&container->attach, &detached.generation, &detached.dropped_bytes))
+        answer(logd, to, container->id, detached);
     if (result->failure) {
         answer_error(logd, to, container->id, result->failure->text);
         container->orders.drain = false;

@@ -20,7 +20,7 @@ void logd_wake(struct logd *logd, struct container *container)
         container->wake_again = true;
         return;
     }
-    if (container->queued || container->removed)
+    if (container->queued || container->removed || container->awaited_sessions)
         return;
     container->queued = true;
     timed_remove(container);

@@ -51,6 +51,19 @@ static struct error *private_size(const struct stream_pipes *pipes, size_t *ret)
     return NULL;
 }
 
+/* Before they are noted: a kill in between copies them twice, rather than never. */
+static struct error *copy_taken(struct note *note, const struct stream_pipes *pipes, uint32_t stream, uint64_t target)
+{
+    uint64_t from = note->memory->rin[stream];
+    uint8_t *at;
+
+    if (!pipes->attach || from >= target)
+        return NULL;
+    TRY(note_ring_at(note, stream, from, &at));
+    attach_copy(pipes->attach, stream, at, (size_t)(target - from));
+    return NULL;
+}
+
 /* The last `size` bytes before target come from S; those before are in the ring. */
 static struct error *take_finish(struct note *note, const struct stream_pipes *pipes, uint32_t stream, uint64_t target,
                                  size_t size)
@@ -60,6 +73,7 @@ static struct error *take_finish(struct note *note, const struct stream_pipes *p
     TRY(note_ring_at(note, stream, target - size, &at));
     TRY(private_read(pipes, at, size));
     FAILPOINT("logd.take.read");
+    TRY(copy_taken(note, pipes, stream, target));
     note_set_in(note, stream, target);
     FAILPOINT("logd.take.done");
     return NULL;
@@ -94,6 +108,8 @@ static struct error *drop_finish(struct note *note, const struct stream_pipes *p
             continue;
         if (got <= 0)
             return error_errno(got < 0 ? errno : EPIPE, "empty the private pipe");
+        if (pipes->attach)
+            attach_copy(pipes->attach, stream, nowhere, (size_t)got);
         size -= (size_t)got;
         FAILPOINT("logd.drop.part_read");
     }

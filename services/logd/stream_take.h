@@ -2,12 +2,14 @@
  * one place. */
 #pragma once
 
+#include "services/logd/attach.h"
 #include "services/logd/note.h"
 
 struct stream_pipes {
     int from[LOG_NOTE_STREAMS]; /* the container's pipes, or a pty master; -1: none */
     int private_read;           /* S, empty between calls */
     int private_write;
+    struct attach *attach;      /* gets a copy of all that is taken or dropped; NULL: nobody does */
 };
 
 enum { STREAM_TAKE_EMPTY = 0, STREAM_TAKE_END = -1 };

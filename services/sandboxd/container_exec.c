@@ -17,14 +17,16 @@
 enum { CONFIG_JSON_MAX = 16 << 20, ACK_DELAY_S = 5 };
 
 /* The bundle's config.json says what the container's own process got; an exec gets the same. */
-static struct error *process_text(struct container *container, const Runtime__V1__ExecSyncRequest *request, char **ret)
+struct error *container_exec_process(struct container *container, char *const *command, size_t count, bool terminal, char **ret)
 {
     autofree char *path = container_path(container, "config.json");
     autofree char *json = NULL;
     size_t size = 0;
 
+    if (count == 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "the command is empty");
     TRY(file_read_all(path, CONFIG_JSON_MAX, &json, &size));
-    return spec_exec_process(json, size, request->cmd, request->n_cmd, false, ret);
+    return spec_exec_process(json, size, command, count, terminal, ret);
 }
 
 static struct error *exec_check(struct container *container, const Runtime__V1__ExecSyncRequest *request)
@@ -158,7 +160,7 @@ struct error *container_exec_sync(struct container *container, const struct ipc_
     autofree char *process = NULL;
 
     TRY(exec_check(container, request));
-    TRY(process_text(container, request, &process));
+    TRY(container_exec_process(container, request->cmd, request->n_cmd, false, &process));
     wire_put_string(&fields, SHIM_TAG_CONTAINER, container->record->id);
     wire_put_string(&fields, SHIM_TAG_PROCESS, process);
     wire_put_u64(&fields, SHIM_TAG_TIMEOUT_MS, (uint64_t)request->timeout * 1000);

@@ -221,7 +221,7 @@ static struct error *step_spec(struct creation *creation)
 
 static uint64_t create_flags(const Runtime__V1__ContainerConfig *config)
 {
-    return (config->tty ? SHIM_FLAG_TERMINAL : 0) | (config->stdin ? SHIM_FLAG_STDIN : 0) |
+    return SHIM_FLAG_ATTACH | (config->tty ? SHIM_FLAG_TERMINAL : 0) | (config->stdin ? SHIM_FLAG_STDIN : 0) |
            (config->stdin_once ? SHIM_FLAG_STDIN_ONCE : 0);
 }
 

@@ -9,6 +9,7 @@
 #include "services/sandboxd/pod_run.h"
 #include "services/sandboxd/pod_shim.h"
 #include "services/sandboxd/pod_stop.h"
+#include "services/sandboxd/stream_url.h"
 
 static struct error *handle_run_pod_sandbox(void *state, const struct ipc_call *call, struct ipc_reply *reply)
 {
@@ -118,6 +119,51 @@ static struct error *handle_exec_sync(void *state, const struct ipc_call *call, 
     return container_exec_sync(container, call, (Runtime__V1__ExecSyncRequest *)request, reply);
 }
 
+static struct error *handle_exec(void *state, const struct ipc_call *call, struct ipc_reply *reply)
+{
+    Runtime__V1__ExecResponse response = RUNTIME__V1__EXEC_RESPONSE__INIT;
+    auto_request request = NULL;
+    auto_container container = NULL;
+    autofree char *url = NULL;
+
+    TRY(message_parse(call, &runtime__v1__exec_request__descriptor, &request));
+    TRY(table_find_container(state, ((Runtime__V1__ExecRequest *)request)->container_id, &container));
+    TRY(stream_url_exec(container, call, (Runtime__V1__ExecRequest *)request, &url));
+    response.url = url;
+    message_reply(&response.base, reply);
+    return NULL;
+}
+
+static struct error *handle_attach(void *state, const struct ipc_call *call, struct ipc_reply *reply)
+{
+    Runtime__V1__AttachResponse response = RUNTIME__V1__ATTACH_RESPONSE__INIT;
+    auto_request request = NULL;
+    auto_container container = NULL;
+    autofree char *url = NULL;
+
+    TRY(message_parse(call, &runtime__v1__attach_request__descriptor, &request));
+    TRY(table_find_container(state, ((Runtime__V1__AttachRequest *)request)->container_id, &container));
+    TRY(stream_url_attach(container, call, (Runtime__V1__AttachRequest *)request, &url));
+    response.url = url;
+    message_reply(&response.base, reply);
+    return NULL;
+}
+
+static struct error *handle_port_forward(void *state, const struct ipc_call *call, struct ipc_reply *reply)
+{
+    Runtime__V1__PortForwardResponse response = RUNTIME__V1__PORT_FORWARD_RESPONSE__INIT;
+    auto_request request = NULL;
+    auto_pod pod = NULL;
+    autofree char *url = NULL;
+
+    TRY(message_parse(call, &runtime__v1__port_forward_request__descriptor, &request));
+    TRY(table_find_pod(state, ((Runtime__V1__PortForwardRequest *)request)->pod_sandbox_id, &pod));
+    TRY(stream_url_port_forward(pod, call, &url));
+    response.url = url;
+    message_reply(&response.base, reply);
+    return NULL;
+}
+
 static struct error *handle_reopen_container_log(void *state, const struct ipc_call *call, struct ipc_reply *reply)
 {
     Runtime__V1__ReopenContainerLogResponse response = RUNTIME__V1__REOPEN_CONTAINER_LOG_RESPONSE__INIT;
@@ -150,6 +196,9 @@ const struct ipc_method sandboxd_methods[] = {
     {"ListContainers", handle_list_containers},
     {"ContainerStatus", handle_container_status},
     {"ExecSync", handle_exec_sync},
+    {"Exec", handle_exec},
+    {"Attach", handle_attach},
+    {"PortForward", handle_port_forward},
     {"ReopenContainerLog", handle_reopen_container_log},
     {"ContainerStats", handle_container_stats},
     {"ListContainerStats", handle_list_container_stats},

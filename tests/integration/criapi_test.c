@@ -364,7 +364,8 @@ static void a_daemons_error_arrives_with_its_code_and_text(void **state)
 
 static void what_nobody_answers_is_unimplemented_by_name(void **state)
 {
-    expect_error(*state, "RuntimeService", "Exec", "", ERROR_UNIMPLEMENTED, "Exec is not implemented");
+    expect_error(*state, "RuntimeService", "CheckpointContainer", "", ERROR_UNIMPLEMENTED,
+                 "CheckpointContainer is not implemented");
     expect_error(*state, "RuntimeService", "GetContainerEvents", "", ERROR_UNIMPLEMENTED, "GetContainerEvents");
     expect_error(*state, "RuntimeService", "Fly", "", ERROR_UNIMPLEMENTED, "unknown method Fly");
     expect_error(*state, "runtime.v1alpha2.RuntimeService", "Version", "", ERROR_UNIMPLEMENTED,

@@ -14,6 +14,7 @@
 #include "common/memory.h"
 #include "common/record.h"
 #include "services/sandboxd/shim/container.h"
+#include "services/sandboxd/shim/exec.h"
 #include "services/sandboxd/shim/shim.h"
 
 enum { STORE_LIMIT_MS = 5000, AWAITED_LIMIT_MS = 120000, TICK_MS = 3, NS_PER_MS = 1000000 };
@@ -30,7 +31,7 @@ static void container_take_fd(struct container *container, const char *suffix, i
     close(fd);
 }
 
-/* "pod.SUFFIX", "CONTAINER.SUFFIX" or "STEP.SUFFIX". */
+/* "pod.SUFFIX", "CONTAINER.SUFFIX" or "EXEC.SUFFIX". */
 static void take_fd(struct shim *shim, const char *name, int fd)
 {
     char owner[80];
@@ -84,6 +85,7 @@ struct error *adopt_load(struct shim *shim, bool from_store)
 {
     containers_load(shim);
     exec_adopt_all(shim);
+    tokens_load(shim);
     if (!from_store && !shim->containers && !(shim->pod.record.state & SHIM_POD_IS_SET_UP))
         return NULL;
     struct error *failure = store_get_all(shim, STORE_LIMIT_MS, take_fd);
@@ -120,9 +122,9 @@ static void log_find(struct shim *shim, struct container *container)
 
     if (record->flags & SHIM_FLAG_TERMINAL)
         return; /* a pty's master can't be opened again */
-    if (record->flags & SHIM_FLAG_STDIN)
+    if (record->flags & SHIM_FLAG_STDIN && !(record->flags & CONTAINER_STDIN_ENDED))
         pipe_find(shim, container, 0, CONTAINER_IN);
-    if (!record->log_path[0])
+    if (!record->log_path[0] && !(record->flags & SHIM_FLAG_ATTACH))
         return;
     pipe_find(shim, container, 1, CONTAINER_OUT);
     pipe_find(shim, container, 2, CONTAINER_ERR);
@@ -159,6 +161,8 @@ static void container_resume(struct shim *shim, struct container *container)
 
 static void container_adopt(struct shim *shim, struct container *container)
 {
+    if (container->record.flags & CONTAINER_STDIN_ENDED)
+        container_drop_fd(shim, container, CONTAINER_IN);
     switch (container->record.state) {
     case SHIM_CONTAINER_CREATING:
         container->is_undone = true; /* begun once nothing of the predecessor's runs: see adopt_tick */

@@ -12,6 +12,7 @@
 
 #include "common/failpoint.h"
 #include "services/sandboxd/shim/container.h"
+#include "services/sandboxd/shim/exec.h"
 #include "services/sandboxd/shim/handlers.h"
 #include "services/sandboxd/shim/job.h"
 #include "services/sandboxd/shim/shim.h"

@@ -54,6 +54,8 @@ void container_forget(struct shim *shim, struct container *container)
         container_drop_fd(shim, container, (enum container_fd)i);
     if (container->record.process.pid)
         store_drop_exit(shim, &container->record.process);
+    session_attach_container_ended(shim, container);
+    tokens_container_gone(shim, container->id);
     FAILPOINT("shim.container.before_unlink");
     error_free(record_remove(shim->containers_fd, container->id)); /* the next delete tries again */
     while (*at != container)

@@ -7,6 +7,9 @@
 #include "services/sandboxd/shim/job.h"
 #include "services/sandboxd/shim/loop.h"
 
+/* Of a record's flags, beside SHIM_FLAG_*: stdin has been closed for good. */
+enum { CONTAINER_STDIN_ENDED = 1 << 16 };
+
 enum { CONTAINER_VERSION = 1, CONTAINER_PATH_SIZE = 1024, CONTAINER_RETRY_MS = 3 };
 
 /* ctr/CID, written beside and renamed at each move. */
@@ -140,17 +143,9 @@ void pidfd_signal(int pidfd, int number);
 /* Ends one that no step asks for any more (a create that failed or was cut short), in the loop. */
 void container_undo(struct shim *shim, struct container *container);
 
-/* --- execs, in exec.c: what is kept of them over a shim's death --------------------------------------------------- */
-
-void exec_acknowledge(struct shim *shim, uint64_t step);
-void exec_store_all(struct shim *shim);
-bool exec_is_own_child(struct shim *shim, pid_t pid); /* takes the exit of an exec's first process, if it is one */
-void exec_take_fd(struct shim *shim, const char *name, int fd);
-void exec_adopt_all(struct shim *shim);  /* reads the records; then come the fds; */
-void exec_resume_all(struct shim *shim); /* then they go on; */
+/* --- exec_process.c -------------------------------------------------------------------------------------------------- */
 
 /* The process of a pid file that a runtime wrote after begun_ns (BOOTTIME): living, a zombie, or known by an exit record.
  * NOT_FOUND where it is none of these. */
 struct error *exec_process_find(const struct shim *shim, pid_t pid, int64_t begun_ns, struct process_id *ret)
     __attribute__((warn_unused_result));
-void execs_settle(struct shim *shim);    /* and those that the runtime was still starting, once it has ended */

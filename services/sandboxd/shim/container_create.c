@@ -96,7 +96,7 @@ static struct error *record_read(const struct step *step, struct container_recor
     if (!cgroup_path_is_valid(record->cgroup) || !shim_name_is_valid(handler))
         return error_new(ERROR_INVALID_ARGUMENT, "cgroup %s or runtime %s is not valid", record->cgroup, handler);
     snprintf(record->handler, sizeof(record->handler), "%s", handler);
-    record->flags = (uint32_t)step_u64(step, SHIM_TAG_FLAGS, 0);
+    record->flags = (uint32_t)step_u64(step, SHIM_TAG_FLAGS, 0) & ~(uint32_t)CONTAINER_STDIN_ENDED;
     return NULL;
 }
 
@@ -158,7 +158,7 @@ static struct error *stdio_make(struct shim *shim, struct create *create)
 
     if (flags & SHIM_FLAG_TERMINAL)
         return console_listen(shim, create);
-    if (container->record.log_path[0]) {
+    if (container->record.log_path[0] || flags & SHIM_FLAG_ATTACH) {
         TRY(stream_make(shim, create, 1, CONTAINER_OUT));
         TRY(stream_make(shim, create, 2, CONTAINER_ERR));
     }
@@ -267,7 +267,7 @@ static void create_logged(struct shim *shim, struct job *job)
     struct error *failure = TAKE(job->error);
     const struct container_record *record = &create->container->record;
 
-    if (!failure && (record->log_path[0] || (record->flags & SHIM_FLAG_TERMINAL))) {
+    if (!failure && (record->log_path[0] || record->flags & (SHIM_FLAG_TERMINAL | SHIM_FLAG_ATTACH))) {
         container_keep_fd(shim, create->container, CONTAINER_LOG, job_take_fd(job, 0));
         failure = container_log_init(shim, create->container);
     }

@@ -43,6 +43,7 @@ static void container_publish(struct shim *shim, struct container *container)
     container->is_published = true;
     if (!container->record.is_acknowledged && !container->is_undone)
         server_tell_exit(shim, container);
+    session_attach_container_ended(shim, container);
     if (container->record.is_acknowledged)
         container_log_leave(shim, container);
 }

@@ -39,7 +39,7 @@ struct error *log_file_open(const struct shim *shim, void *input, struct task_ou
     char *slash = strrchr(parent, '/');
 
     (void)shim;
-    if (!path[0]) { /* nothing is kept, but a terminal must be read all the same */
+    if (!path[0]) { /* nothing is kept, but a terminal must be read all the same, and an attach may come */
         output->fds[output->fd_count++] = open("/dev/null", O_PATH | O_CLOEXEC);
         return NULL;
     }

@@ -20,6 +20,7 @@ step_handler *handler_find(uint32_t type)
         [SHIM_DELETE] = container_delete,
         [SHIM_EXEC] = exec_run,
         [SHIM_REOPEN_LOG] = log_reopen,
+        [SHIM_STREAM_TOKEN] = stream_token,
     };
 
     return type < sizeof(handlers) / sizeof(handlers[0]) ? handlers[type] : NULL;

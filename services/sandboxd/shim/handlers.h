@@ -21,3 +21,4 @@ step_handler container_signal;
 step_handler container_delete;
 step_handler exec_run;
 step_handler log_reopen;
+step_handler stream_token;

@@ -84,6 +84,10 @@ static void logd_take(struct shim *shim, const struct logd_message *message)
         container_log_moved(shim, container, message->generation);
     else if (message->type == LOGD_REMOVED)
         container_log_removed(shim, container);
+    else if (message->type == LOGD_ATTACHED)
+        session_attach_attached(shim, container->id, message->generation);
+    else if (message->type == LOGD_DETACHED)
+        session_attach_detached(shim, container->id, message->generation, message->dropped_bytes);
 }
 
 static void logd_ready(struct shim *shim, void *owner, uint32_t events)

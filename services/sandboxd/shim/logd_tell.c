@@ -80,6 +80,7 @@ static void say_all(struct shim *shim, const struct container *container, int fi
         .type = LOGD_ADD,
         .flags = container->record.flags & SHIM_FLAG_TERMINAL ? LOGD_TERMINAL : 0,
         .generation = container->record.log_generation,
+        .sessions = (uint32_t)session_attach_count(shim, container),
     };
     struct logd_message next_file = {.type = LOGD_NEXT_FILE, .generation = container->record.log_generation + 1};
 
@@ -87,6 +88,7 @@ static void say_all(struct shim *shim, const struct container *container, int fi
         return;
     fds[LOG_INDEX] = file;
     logd_link_send(shim, container->id, &add, fds, count);
+    session_attach_tell_logd(shim, container);
     if (next >= 0)
         logd_link_send(shim, container->id, &next_file, &next, 1);
     if (container->is_draining)

@@ -56,6 +56,7 @@ static struct error *shim_open(struct shim *shim, const struct options *options)
     TRY(directory_open(shim, "ctr", 0755, &shim->containers_fd));
     TRY(directory_open(shim, "exec", 0700, &shim->execs_fd));
     TRY(directory_open(shim, "tmp", 0700, &shim->work_fd));
+    TRY(directory_open(shim, "streams", 0700, &shim->streams.tokens_fd));
     TRY(loop_init(&shim->loop));
     TRY(cgroups_init(&shim->cgroups, "/sys/fs/cgroup"));
     TRY(pod_load(shim));
@@ -63,6 +64,7 @@ static struct error *shim_open(struct shim *shim, const struct options *options)
     FAILPOINT("shim.open.before_socket");
     TRY(server_open(shim)); /* callers wait in it while the rest goes on */
     TRY(adopt_load(shim, options->adopt));
+    TRY(sessions_open(shim));
     store_open(shim);
     logd_link_open(shim);
     adopt_begin(shim);
@@ -100,6 +102,7 @@ int main(int argc, char **argv)
         shim.root = options.root;
         shim.pod_id = options.pod;
         shim.sandboxd_uid = options.sandboxd_uid;
+        shim.streams.uid = options.stream_uid;
         setsid(); /* no terminal's signals; fails where it leads a group already */
         umask(022);
         nofile_raise(&shim);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/config.h"
 #include "common/memory.h"
 #include "services/sandboxd/shim/shim.h"
 
@@ -111,5 +112,8 @@ struct error *options_parse(int argc, char **argv, struct options *ret)
         TRY(uid_parse(uid, &ret->sandboxd_uid));
     if (ret->sandboxd_uid == UID_UNKNOWN && ret->state)
         ret->sandboxd_uid = uid_of_directory(ret->state);
+    ret->stream_uid = ret->sandboxd_uid == 0 || ret->sandboxd_uid == UID_UNKNOWN
+                          ? 0
+                          : ret->sandboxd_uid + CONFIG_USER_STREAM - CONFIG_USER_SANDBOXD;
     return options_check(ret);
 }

@@ -12,6 +12,7 @@ struct options {
     const char *root;
     const char *pod;
     uid_t sandboxd_uid; /* $BULKHEAD_SANDBOXD_UID, else --sandboxd-uid, else STATE/sandboxd's owner */
+    uid_t stream_uid;   /* of sandboxd's range; root where that is root */
     bool adopt;
     enum log_level level;
 };

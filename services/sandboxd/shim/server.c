@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "services/sandboxd/shim/container.h"
+#include "services/sandboxd/shim/exec_sync.h"
 #include "services/sandboxd/shim/handlers.h"
 #include "services/sandboxd/shim/shim.h"
 

@@ -8,6 +8,7 @@
 #include "services/sandboxd/shim/logd_link.h"
 #include "services/sandboxd/shim/loop.h"
 #include "services/sandboxd/shim/pod.h"
+#include "services/sandboxd/shim/session.h"
 #include "services/sandboxd/shim/store.h"
 
 struct client;
@@ -24,7 +25,7 @@ struct shim {
     char *storage;          /* ROOT/shim/POD */
     int directory_fd;
     int containers_fd;      /* directory ctr: container records */
-    int execs_fd;           /* directory exec: records of exec steps begun */
+    int execs_fd;           /* directory exec: records of execs begun */
     int work_fd;            /* directory tmp: pid files, runtime logs, console sockets */
     int lock_fd;
     uid_t sandboxd_uid;
@@ -38,6 +39,7 @@ struct shim {
     struct job *jobs;
     struct container *containers;
     struct exec *execs;
+    struct streams streams;
     struct pod pod;
     struct store store;
     struct logd_link logd;

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "services/sandboxd/shim/container.h"
+#include "services/sandboxd/shim/exec.h"
 #include "services/sandboxd/shim/shim.h"
 
 enum { RETRY_MS = 20, NS_PER_MS = 1000000, REPLY_LIMIT_MS = 3000 };
