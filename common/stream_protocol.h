@@ -26,7 +26,8 @@ enum stream_message_type {
                           EXEC: fds as the flags of OPENED say: with TTY one unbound AF_UNIX stream socket, which the shim binds and
                           listens at for the OCI runtime's --console-socket: the stream accepts there and is sent the master; otherwise
                           the read end of stdin, the write ends of stdout and stderr, those that are asked for. Runs at most once: a join finds the
-                          process that runs or ran, and an exec that was lost with its shim is FAILED (ABORTED).
+                          process that runs or ran (once it is STARTED, START comes again without descriptors), and an exec that was lost with its
+                          shim is FAILED (ABORTED).
                           ATTACH: write ends of stdout and stderr as asked for (TTY: stdout alone) */
     STREAM_STDIN_END,  /* ATTACH to a container with stdin_once: its stdin ends, for good. No answer. Also implied when the connection
                           of such a session ends for another reason than the shim's death */

@@ -133,7 +133,9 @@ static void session_start(struct shim *shim, struct session *session, const int 
     const struct token_record *record = &session->token->record;
     bool is_exec = record->kind == STREAM_EXEC;
 
-    if (session->is_start_asked || record->kind == STREAM_PORT_FORWARD || count != wanted_fds(record) ||
+    bool is_again = is_exec && count == 0; /* its process knows that it has begun */
+
+    if (session->is_start_asked || record->kind == STREAM_PORT_FORWARD || (count != wanted_fds(record) && !is_again) ||
         !are_of_kind(fds, count, is_exec && (record->flags & STREAM_TTY))) {
         fds_close(fds, count);
         session_fail(session, 0, error_new(ERROR_INVALID_ARGUMENT, "START is not due, or not with these descriptors"));

@@ -147,6 +147,8 @@ static struct error *exec_begin_new(struct shim *shim, struct session *session)
     const char *id = session->token->record.container;
     struct container *container = container_find(shim, id);
 
+    if (session->fd_count == 0)
+        return error_new(ERROR_ABORTED, "exec lost with its shim");
     if (!container || container->is_deleting)
         return error_new(ERROR_NOT_FOUND, "no container %s", id);
     if (container->record.state != SHIM_CONTAINER_RUNNING)
