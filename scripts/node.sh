@@ -1,10 +1,13 @@
 # shellcheck shell=bash
 # A whole node of a script's own, without a trace afterwards: namespaces, a registry with an image in it, CNI, bulkhead, and
-# the count of what is left. Sourced under `set -euo pipefail` by scripts/demo and tests/conformance/crictl.sh, as root.
+# the count of what is left. Sourced under `set -euo pipefail` by scripts/demo, scripts/conformance and the scripts in
+# tests/conformance, as root.
 #
 #   node_enter NAME "$0" "$@"   runs the script again inside; what follows runs there, with node_dir, node_socket, ... set
-#   node_image                  a registry on loopback, with library/busybox:demo
-#   node_configure              CNI network, mirror rule for docker.io, config.json
+#   node_registry               a registry on loopback
+#   node_image                  it, with library/busybox:demo
+#   node_push LAYOUT:IMAGE REFERENCE
+#   node_configure [REGISTRY...]  CNI network, mirror rules for docker.io and those, config.json
 #   node_start BIN, node_stop   `bulkhead run`
 #   node_census                 what must be the same before and after, as text
 #
@@ -22,7 +25,7 @@ node_enter() {
   BULKHEAD_NODE=$(mktemp -d "/tmp/$name.XXXXXX")
   export BULKHEAD_NODE
   chmod 755 "$BULKHEAD_NODE" # the daemons have users of their own
-  setpriv --pdeathsig KILL unshare --mount --net --pid --mount-proc --kill-child --propagation private -- "$@" < /dev/null &
+  setpriv --pdeathsig KILL unshare --mount --net --ipc --pid --mount-proc --kill-child --propagation private -- "$@" < /dev/null &
   child=$!
   trap 'kill -KILL $child; wait $child || true; node_sweep "$BULKHEAD_NODE"; exit 130' INT TERM HUP
   wait "$child" || status=$?
@@ -56,10 +59,13 @@ node_tree_cgroup() {
 }
 
 # Every cgroup of the node, of pods and of the daemons, deepest first; the directories that crun makes in the hidden tree's
-# place are none.
+# place are none. A pod without a parent cgroup has one of its own name.
 node_cgroups() {
-  find /sys/fs/cgroup -depth -type d \( -fstype cgroup -o -fstype cgroup2 \) \
-    \( -path "*/$(basename "$1")*" -o -path "*/$(node_tree_cgroup "$1/s")*" \) 2> /dev/null || true
+  local pod mine=(-path "*/$(basename "$1")*" -o -path "*/$(node_tree_cgroup "$1/s")*")
+  for pod in "$1"/r/sandboxd/pods/*/; do
+    [ ! -d "$pod" ] || mine+=(-o -path "*/bulkhead-$(basename "$pod")*")
+  done
+  find /sys/fs/cgroup -depth -type d \( -fstype cgroup -o -fstype cgroup2 \) \( "${mine[@]}" \) 2> /dev/null || true
 }
 
 node_sweep() {
@@ -73,9 +79,7 @@ node_sweep() {
   [ -n "${BULKHEAD_NODE_KEEP:-}" ] || rm -rf "$1"
 }
 
-# An image from Debian's static busybox, pushed to Debian's registry.
-node_image() {
-  local reference applet
+node_registry() {
   node_port=$((20000 + RANDOM % 10000)) # the network namespace is ours: every port is free
   cat > "$node_dir/registry.yml" << CONFIGURATION
 version: 0.1
@@ -84,6 +88,22 @@ storage: {filesystem: {rootdirectory: $node_dir/registry}}
 http: {addr: "127.0.0.1:$node_port"}
 CONFIGURATION
   docker-registry serve "$node_dir/registry.yml" > "$node_dir/registry.log" 2>&1 &
+  for _ in $(seq 200); do
+    (exec 3<> "/dev/tcp/127.0.0.1/$node_port") 2> /dev/null && return
+    sleep 0.05
+  done
+  cat "$node_dir/registry.log" >&2
+  return 1
+}
+
+node_push() {
+  skopeo copy --quiet --insecure-policy --dest-tls-verify=false "oci:$1" "docker://127.0.0.1:$node_port/$2"
+}
+
+# An image from Debian's static busybox.
+node_image() {
+  local applet
+  node_registry
   mkdir -p "$node_dir/rootfs/bin" "$node_dir/rootfs/etc" "$node_dir/rootfs/tmp"
   cp /bin/busybox "$node_dir/rootfs/bin/busybox"
   for applet in sh cat echo sleep date hostname ip ls id seq true; do
@@ -99,19 +119,18 @@ CONFIGURATION
     cat "$node_dir/umoci.log" >&2
     return 1
   fi
-  for _ in $(seq 200); do
-    (exec 3<> "/dev/tcp/127.0.0.1/$node_port") 2> /dev/null && break
-    sleep 0.05
-  done
-  reference=127.0.0.1:$node_port/library/busybox:demo
-  skopeo copy --quiet --insecure-policy --dest-tls-verify=false "oci:$node_dir/oci:latest" "docker://$reference"
+  node_push "$node_dir/oci:latest" library/busybox:demo
 }
 
 node_configure() {
-  mkdir -p "$node_dir/net.d" "$node_dir/certs.d/docker.io" "$node_dir/logs"
-  cat > "$node_dir/certs.d/docker.io/hosts.json" << CONFIGURATION
-{"server": "https://docker.io", "host": {"http://127.0.0.1:$node_port": {"capabilities": ["pull", "resolve"]}}}
+  local registry
+  mkdir -p "$node_dir/net.d" "$node_dir/logs"
+  for registry in docker.io "$@"; do
+    mkdir -p "$node_dir/certs.d/$registry"
+    cat > "$node_dir/certs.d/$registry/hosts.json" << CONFIGURATION
+{"server": "https://$registry", "host": {"http://127.0.0.1:$node_port": {"capabilities": ["pull", "resolve"]}}}
 CONFIGURATION
+  done
   cat > "$node_dir/net.d/10-node.conflist" << CONFIGURATION
 {"cniVersion": "1.0.0", "name": "bulkhead-node", "plugins": [
   {"type": "bridge", "bridge": "bhd0", "isGateway": true, "ipMasq": true,
