@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # crictl as an operator uses it, against bulkhead in a node of its own: what each command prints, not only how it ends.
-# `crictl.sh BIN CRICTL`: the directory of bulkhead's programs, and the crictl that build-crictl made. Needs root.
+# `crictl.sh BIN CRICTL`: the directory of bulkhead's programs, and the crictl that build-client made. Needs root.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../scripts/node.sh"
 . "$here/../support/expect.sh"
 
 if [ $# != 2 ] || [ ! -x "$1/bulkhead" ] || [ ! -x "$2" ]; then
-  echo "usage: crictl.sh BIN CRICTL (an executable; tests/conformance/build-crictl makes it)" >&2
+  echo "usage: crictl.sh BIN CRICTL (an executable; tests/conformance/build-client makes it)" >&2
   exit 2
 fi
 bin=$(cd "$1" && pwd)
