@@ -385,9 +385,7 @@ what_is_not_implemented_says_so() {
   main=$(cat "$out")
   ok start "$main"
   local command
-  for command in statsp "statsp $web" metricsp metricdescs events "exec $main /bin/true" "exec -it $main /bin/true" \
-    "attach $main" "port-forward $web 8080:80" "update --memory 40000000 $main" \
-    "checkpoint --export=$node_dir/checkpoint $main"; do
+  for command in statsp "statsp $web" metricsp metricdescs events "update --memory 40000000 $main" "checkpoint --export=$node_dir/checkpoint $main"; do
     refused Unimplemented $command
   done
   ok ps -q
