@@ -25,7 +25,7 @@ enum {
 
 static const char default_file[] = "/etc/bulkhead/config.json";
 
-enum key_type { KEY_PATH, KEY_ADDRESS, KEY_NAME, KEY_CHOICE, KEY_IP, KEY_PATHS, KEY_NUMBER, KEY_PORT, KEY_RUNTIMES };
+enum key_type { KEY_PATH, KEY_ADDRESS, KEY_NAME, KEY_CHOICE, KEY_IP, KEY_PATHS, KEY_NAMES, KEY_NUMBER, KEY_PORT, KEY_RUNTIMES };
 
 struct key {
     const char *name;
@@ -46,10 +46,13 @@ static const struct key keys[] = {
     {KEY("registry.config_path", KEY_PATH, registry_config_path)},
     {KEY("cni.conf_dir", KEY_PATH, cni_conf_dir)},
     {KEY("cni.bin_dirs", KEY_PATHS, cni_bin_dirs)},
+    {KEY("cni.ip_pref", KEY_CHOICE, cni_ip_pref), .choices = "ipv4|ipv6|cni"},
     {KEY("cni.timeout_seconds", KEY_NUMBER, cni_timeout_s), .lowest = 1, .highest = 3600},
     {KEY("runtimes", KEY_RUNTIMES, runtimes)},
     {KEY("default_runtime_name", KEY_NAME, default_runtime_name)},
     {KEY("seccomp_profiles_dir", KEY_PATH, seccomp_profiles_dir)},
+    {KEY("cdi_spec_dirs", KEY_PATHS, cdi_spec_dirs)},
+    {KEY("pinned_images", KEY_NAMES, pinned_images)},
     {KEY("cgroup_driver", KEY_CHOICE, cgroup_driver), .choices = "cgroupfs"},
     {KEY("stream_server_address", KEY_IP, stream_server_address)},
     {KEY("stream_server_port", KEY_PORT, stream_server_port)},
@@ -124,15 +127,21 @@ static void strings_free(char **strings)
     free(strings);
 }
 
-static struct error *set_paths(struct config *config, const struct key *key, const json_t *value)
+static struct error *check_name(const char *value)
 {
+    return value[0] ? NULL : error_new(ERROR_INVALID_ARGUMENT, "must not hold an empty string");
+}
+
+static struct error *set_list(struct config *config, const struct key *key, const json_t *value)
+{
+    bool has_paths = key->type == KEY_PATHS;
     char ***field = field_of(config, key);
     char **paths = xcalloc(json_array_size(value) + 1, sizeof(*paths));
-    struct error *failure = json_is_array(value) ? NULL : error_new(ERROR_INVALID_ARGUMENT, "must be a list of paths");
+    struct error *failure = json_is_array(value) ? NULL : error_new(ERROR_INVALID_ARGUMENT, "must be a list of %s", has_paths ? "paths" : "strings");
 
     for (size_t i = 0; !failure && i < json_array_size(value); i++) {
         const char *path = json_string_value(json_array_get(value, i));
-        failure = path ? check_path(path) : error_new(ERROR_INVALID_ARGUMENT, "must hold only strings");
+        failure = path ? (has_paths ? check_path : check_name)(path) : error_new(ERROR_INVALID_ARGUMENT, "must hold only strings");
         if (!failure)
             paths[i] = xstrdup(path);
     }
@@ -222,7 +231,8 @@ static struct error *set_value(struct config *config, const struct key *key, con
 {
     switch (key->type) {
     case KEY_PATHS:
-        return set_paths(config, key, value);
+    case KEY_NAMES:
+        return set_list(config, key, value);
     case KEY_RUNTIMES:
         return set_runtimes(config, value);
     case KEY_NUMBER:
@@ -377,6 +387,11 @@ static struct config *config_default(void)
     config->cni_bin_dirs[0] = xstrdup("/opt/cni/bin");
     config->cni_bin_dirs[1] = xstrdup("/usr/lib/cni");
     config->seccomp_profiles_dir = xstrdup("/var/lib/kubelet/seccomp");
+    config->cdi_spec_dirs = xcalloc(3, sizeof(char *));
+    config->cdi_spec_dirs[0] = xstrdup("/etc/cdi");
+    config->cdi_spec_dirs[1] = xstrdup("/var/run/cdi");
+    config->pinned_images = xcalloc(1, sizeof(char *));
+    config->cni_ip_pref = xstrdup("ipv4");
     config->cgroup_driver = xstrdup("cgroupfs");
     config->stream_server_address = xstrdup("127.0.0.1");
     config->log_level = xstrdup("info");
@@ -392,6 +407,8 @@ void config_free(struct config *config)
         return;
     runtimes_clear(config);
     strings_free(config->cni_bin_dirs);
+    strings_free(config->cdi_spec_dirs);
+    strings_free(config->pinned_images);
     char *strings[] = {config->root,
                        config->state,
                        config->address,
@@ -402,6 +419,7 @@ void config_free(struct config *config)
                        config->cni_conf_dir,
                        config->default_runtime_name,
                        config->seccomp_profiles_dir,
+                       config->cni_ip_pref,
                        config->cgroup_driver,
                        config->stream_server_address};
     for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)

@@ -36,6 +36,9 @@ struct config {
     size_t runtime_count;
     char *default_runtime_name; /* NULL: crun where it works on this host, else runc */
     char *seccomp_profiles_dir; /* /var/lib/kubelet/seccomp */
+    char **cdi_spec_dirs;       /* /etc/cdi, /var/run/cdi; NULL-terminated, later ones win */
+    char **pinned_images;       /* references, as NAME:TAG, of images that are never garbage; a "*" at the end stands for any; NULL-terminated */
+    char *cni_ip_pref;          /* cni.ip_pref: "ipv4" or "ipv6": whose address is the pod's first; "cni": the plugins' first */
     char *cgroup_driver;        /* "cgroupfs" */
     char *log_level;            /* "info" */
     uint32_t uid_first;         /* uid_first: 61300 */

@@ -43,6 +43,12 @@ enum shim_type {
     SHIM_STREAM_TOKEN,  /* PATH: the secret; STREAM_KIND, STREAM_FLAGS (stream_protocol.h), CONTAINER (not of a port-forward), PROCESS (of an
                            exec): a session may be opened once with it, for STREAM_TOKEN_LIFE_S. RESULT */
 
+    SHIM_READ_FILES,    /* PATH*: regular files of the host, or directories, whose regular files are meant. RESULT: fd 0: a memfd of
+                           wire.h fields: per file PATH, then DATA; or PATH, CODE and TEXT where it cannot be read */
+    SHIM_FIND_DEVICES,  /* PATH*: device nodes of the host, or directories of them. RESULT: fd 0: a memfd: per PATH it and a DEVICE per
+                           node, or it, CODE and TEXT */
+    SHIM_SYSCTLS,       /* SYSCTL*: sets those of the pod's network namespace, once its interfaces are there. RESULT */
+
     /* shim to sandboxd */
     SHIM_RESULT = 64,
     SHIM_STEP_RUNNING,
@@ -108,7 +114,10 @@ enum shim_tag {
     SHIM_TAG_TRUNCATED,       /* u: 1: the output went beyond SHIM_EXEC_OUTPUT_MAX and was cut */
     SHIM_TAG_STEP_TYPE,       /* u: of a RESULT or STEP_RUNNING: the request's type */
     SHIM_TAG_RUNTIME_NAME,    /* s: handler, for messages */
-    SHIM_TAG_SYSCTL,          /* s, repeated: "net.core.somaxconn=1024" */
+    SHIM_TAG_SYSCTL,          /* s, repeated: "net.core.somaxconn=1024"; in POD_SETUP those of ipc and uts are set where they are made */
     SHIM_TAG_STREAM_KIND,     /* u: enum stream_kind */
     SHIM_TAG_STREAM_FLAGS,    /* u: STREAM_STDIN, ... */
+    SHIM_TAG_DATA,            /* b: a file's bytes */
+    SHIM_TAG_CODE,            /* u: gRPC's, of one file or device */
+    SHIM_TAG_DEVICE,          /* s: "c 1 3 666 0 0 /dev/null": type, numbers, mode (octal), owner, group, path */
 };

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/failpoint.h"
 #include "common/memory.h"
+#include "services/sandboxd/container_host.h"
 #include "services/sandboxd/directory.h"
 #include "services/sandboxd/image_client.h"
 #include "services/sandboxd/pod_shim.h"
@@ -22,6 +23,7 @@ struct creation {
     Bulkhead__LeaseImageReply *image;
     char *rootfs;
     struct user *user;
+    struct container_host host;
     int shim_pid; /* whose descriptors config.json names */
 };
 
@@ -31,6 +33,7 @@ static void creation_fini(struct creation *creation)
         bulkhead__lease_image_reply__free_unpacked(creation->image, NULL);
     free(creation->rootfs);
     user_free(creation->user);
+    container_host_fini(&creation->host);
 }
 
 static bool creation_is_over(void *argument)
@@ -49,25 +52,11 @@ static uint64_t step_of(const struct container *container, const char *name)
     return shim_step_derive(container->record->id, name, 0);
 }
 
-/* "SIGNAL_SIGRTMINPLUS3" is "SIGRTMIN+3". */
-static char *cri_signal_name(Runtime__V1__Signal signal)
-{
-    const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(&runtime__v1__signal__descriptor, signal);
-    const char *name = value ? value->name + strlen("SIGNAL_") : "SIGTERM";
-    const char *plus = strstr(name, "PLUS"), *minus = strstr(name, "MINUS");
-
-    if (plus)
-        return xasprintf("%.*s+%s", (int)(plus - name), name, plus + strlen("PLUS"));
-    if (minus)
-        return xasprintf("%.*s-%s", (int)(minus - name), name, minus + strlen("MINUS"));
-    return xstrdup(name);
-}
-
 static void record_image(struct container *container, const Bulkhead__LeaseImageReply *image)
 {
     Bulkhead__ContainerRecord *record = container->record;
     Runtime__V1__Signal asked = container->config->stop_signal;
-    autofree char *signal = asked ? cri_signal_name(asked) : xstrdup(image->settings ? image->settings->stop_signal : "");
+    autofree char *signal = asked ? spec_stop_signal_from_cri(asked) : xstrdup(image->settings ? image->settings->stop_signal : "");
 
     pthread_mutex_lock(&container->d->lock);
     text_set(&record->image_id, image->image_id);
@@ -198,6 +187,7 @@ static struct error *spec_text(struct creation *creation, const struct pod_names
         .image = creation->image->settings,
         .host = &container->d->host,
         .pod = &pod,
+        .found = &creation->host.found,
         .rootfs_path = creation->rootfs,
         .cgroups_path = container->record->cgroup,
         .user = creation->user,
@@ -296,6 +286,7 @@ struct error *container_create_steps(struct container *container)
     FAILPOINT("sandboxd.container_create.before_rootfs");
     TRY(step_rootfs(&creation));
     TRY(step_mounts(&creation));
+    TRY(container_host_find(container, &creation.patience, &creation.host));
     TRY(step_spec_and_create(&creation));
     FAILPOINT("sandboxd.container_create.after_create");
     return NULL;
@@ -307,6 +298,7 @@ void container_forget_steps(struct container *container)
 
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         shim_client_ack(pod_shim(container->pod), step_of(container, steps[i]));
+    container_host_forget_steps(container);
 }
 
 void container_created(struct container *container)

@@ -303,7 +303,7 @@ static void container_show_status(const struct container *container, struct cont
     ret->log_path = record->log_path;
     ret->resources = parts->resources.linux ? &parts->resources : NULL;
     ret->user = &parts->user;
-    ret->stop_signal = container->config->stop_signal;
+    ret->stop_signal = spec_stop_signal_to_cri(record->stop_signal);
 }
 
 /* What `crictl inspect` shows beside the status. The caller frees it. */

@@ -59,6 +59,7 @@ static void status_pack(struct sandboxd *d, const struct error *network, const c
     Runtime__V1__StatusResponse__InfoEntry info = RUNTIME__V1__STATUS_RESPONSE__INFO_ENTRY__INIT, *infos[] = {&info};
     Runtime__V1__RuntimeStatus status = RUNTIME__V1__RUNTIME_STATUS__INIT;
     Runtime__V1__RuntimeCondition conditions[2], *pointers[] = {&conditions[0], &conditions[1]};
+    Runtime__V1__RuntimeFeatures own_features = RUNTIME__V1__RUNTIME_FEATURES__INIT;
     Runtime__V1__RuntimeHandlerFeatures features;
     size_t room = d->config->runtime_count + 1;
     autofree Runtime__V1__RuntimeHandler *handlers = xcalloc(room, sizeof(*handlers));
@@ -74,6 +75,8 @@ static void status_pack(struct sandboxd *d, const struct error *network, const c
     response.status = &status;
     response.n_runtime_handlers = runtime_handlers(d, handlers, handler_pointers, &features);
     response.runtime_handlers = handler_pointers;
+    own_features.supplemental_groups_policy = true;
+    response.features = &own_features;
     info.key = "config";
     info.value = text;
     response.info = infos;

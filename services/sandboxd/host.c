@@ -50,10 +50,33 @@ static bool apparmor_is_on(void)
     autofree char *text = NULL;
     size_t size = 0;
     struct error *error = file_read_all("/sys/module/apparmor/parameters/enabled", 16, &text, &size);
-    bool is_on = !error && text[0] == 'Y';
+    bool is_on = !error && text[0] == 'Y' && access(APPARMOR_PARSER, X_OK) == 0;
 
     error_free(error);
     return is_on;
+}
+
+/* Is the hugetlb controller mounted where the runtimes use it? */
+static bool hugetlb_is_on(void)
+{
+    autofree char *text = NULL;
+    size_t size = 0;
+
+    if (cgroup_version_of_host() == 1)
+        return access("/sys/fs/cgroup/hugetlb/cgroup.procs", F_OK) == 0;
+    struct error *error = file_read_all("/sys/fs/cgroup/cgroup.controllers", SMALL_FILE_MAX, &text, &size);
+    bool is_on = !error && strstr(text, "hugetlb");
+    error_free(error);
+    return is_on;
+}
+
+/* "6.18.5" is 6 << 8 | 18. */
+static unsigned kernel_version_of(const char *release)
+{
+    unsigned major = 0, minor = 0;
+
+    sscanf(release, "%u.%u", &major, &minor);
+    return major << 8 | (minor > 255 ? 255 : minor);
 }
 
 struct device_list {
@@ -122,6 +145,8 @@ struct error *host_read(struct spec_host *ret)
                           cgroup_version_of_host() == 2,
         .has_selinux = access("/sys/fs/selinux/enforce", F_OK) == 0,
         .has_apparmor = apparmor_is_on(),
+        .has_hugetlb = hugetlb_is_on(),
+        .kernel_version = kernel_version_of(name.release),
         .bounding_capabilities = status_capabilities(status, "CapBnd:"),
         .oom_score_adj_min = oom_score_adj_floor(status_capabilities(status, "CapEff:")),
         .hostname = xstrdup(name.nodename),

@@ -130,10 +130,21 @@ static const char *pod_hostname(const struct pod *pod)
     return *pod->config->hostname ? pod->config->hostname : pod->d->host.hostname;
 }
 
+static size_t sysctls_compose(const struct pod *pod, struct wire_writer *fields)
+{
+    const Runtime__V1__LinuxPodSandboxConfig *linux = pod->config->linux;
+    size_t count = linux ? linux->n_sysctls : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        autofree char *sysctl = xasprintf("%s=%s", linux->sysctls[i]->key, linux->sysctls[i]->value);
+        wire_put_string(fields, SHIM_TAG_SYSCTL, sysctl);
+    }
+    return count;
+}
+
 static void setup_compose(struct pod *pod, struct wire_writer *fields)
 {
     struct spec_namespaces modes = spec_pod_namespaces(pod->config);
-    const Runtime__V1__LinuxPodSandboxConfig *linux = pod->config->linux;
 
     wire_put_u64(fields, SHIM_TAG_NETNS_MODE, pod_has_network(pod) ? SHIM_NAMESPACE_OWN : SHIM_NAMESPACE_HOST);
     wire_put_u64(fields, SHIM_TAG_IPC_MODE,
@@ -143,10 +154,7 @@ static void setup_compose(struct pod *pod, struct wire_writer *fields)
     wire_put_string(fields, SHIM_TAG_HOSTNAME, pod_hostname(pod));
     wire_put_string(fields, SHIM_TAG_CGROUP, pod->record->cgroup);
     wire_put_u64(fields, SHIM_TAG_SHM_SIZE, 64 << 20);
-    for (size_t i = 0; linux && i < linux->n_sysctls; i++) {
-        autofree char *sysctl = xasprintf("%s=%s", linux->sysctls[i]->key, linux->sysctls[i]->value);
-        wire_put_string(fields, SHIM_TAG_SYSCTL, sysctl);
-    }
+    sysctls_compose(pod, fields);
 }
 
 /* An absent number is no number, not 0. */
@@ -184,6 +192,21 @@ struct error *pod_setup(struct pod *pod, uint64_t step, const struct shim_patien
     };
     shim_client_ack(client, step);
     return NULL;
+}
+
+struct error *pod_set_sysctls(struct pod *pod, uint64_t step, const struct shim_patience *patience)
+{
+    struct shim_client *client = pod_shim(pod);
+    struct wire_writer fields = {0};
+    auto_shim_reply reply = {0};
+    struct error *error = NULL;
+
+    if (sysctls_compose(pod, &fields) > 0) {
+        error = shim_client_call(client, step, SHIM_SYSCTLS, &fields, patience, &reply);
+        shim_client_ack(client, step);
+    }
+    wire_writer_fini(&fields);
+    return error;
 }
 
 static struct error *container_step(struct container *container, enum shim_type type, int signal,

@@ -65,8 +65,10 @@ struct error *pod_create_steps(struct pod *pod)
     FAILPOINT("sandboxd.pod_run.before_namespaces");
     TRY(step_namespaces(pod, &patience));
     FAILPOINT("sandboxd.pod_run.before_network");
-    if (pod_has_network(pod))
+    if (pod_has_network(pod)) {
         TRY_TO(pod_network_add(pod), "network");
+        TRY(pod_set_sysctls(pod, shim_step_derive(pod->record->id, "sysctls", 0), &patience));
+    }
     FAILPOINT("sandboxd.pod_run.before_files");
     TRY_TO(step_files(pod), "files of the pod");
     FAILPOINT("sandboxd.pod_run.before_ready");

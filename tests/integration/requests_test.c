@@ -116,7 +116,7 @@ static void pod_sysctls(struct pod_request *pod)
         RUNTIME__V1__LINUX_POD_SANDBOX_CONFIG__SYSCTLS_ENTRY__INIT;
     static Runtime__V1__LinuxPodSandboxConfig__SysctlsEntry *entries[] = {&entry};
 
-    entry.key = (char *)"kernel.shm_rmid_forced", entry.value = (char *)"1";
+    entry.key = (char *)"net.core.somaxconn", entry.value = (char *)"1";
     pod->system.sysctls = entries, pod->system.n_sysctls = 1;
 }
 
@@ -187,8 +187,8 @@ static void a_pod_asked_for_wrongly_is_refused_by_name_and_leaves_nothing(void *
         {pod_no_mode, ERROR_INVALID_ARGUMENT, "namespace_options.ipc"},
         {pod_handler, ERROR_INVALID_ARGUMENT, "no runtime for \"gvisor\" is configured"},
         {pod_target, ERROR_UNIMPLEMENTED, "namespace_options.pid"},
-        {pod_sysctls, ERROR_UNIMPLEMENTED, "sysctls"},
-        {pod_seccomp, ERROR_UNIMPLEMENTED, "seccomp"},
+        {pod_sysctls, ERROR_INVALID_ARGUMENT, "sysctls: net.core.somaxconn"},
+        {pod_seccomp, ERROR_INVALID_ARGUMENT, "seccomp.localhost_ref"},
         {pod_userns, ERROR_UNIMPLEMENTED, "userns_options"},
     };
     struct fixture *fixture = *state;
@@ -236,12 +236,56 @@ static Runtime__V1__Int64Value *id_value(int64_t id)
     return &value;
 }
 
-static void container_device(struct container_request *container)
+static void device_set(struct container_request *container, const char *path, const char *permissions)
 {
     static Runtime__V1__Device device = RUNTIME__V1__DEVICE__INIT;
     static Runtime__V1__Device *devices[] = {&device};
 
+    device.host_path = device.container_path = (char *)path, device.permissions = (char *)permissions;
     container->config.devices = devices, container->config.n_devices = 1;
+}
+
+static void container_absent_cdi(struct container_request *container)
+{
+    static Runtime__V1__CDIDevice device = RUNTIME__V1__CDIDEVICE__INIT;
+    static Runtime__V1__CDIDevice *devices[] = {&device};
+
+    device.name = (char *)"a.com/gpu=0";
+    container->config.cdi_devices = devices, container->config.n_cdi_devices = 1;
+}
+
+static void seccomp_set(struct container_request *container, const char *path)
+{
+    static Runtime__V1__SecurityProfile profile = RUNTIME__V1__SECURITY_PROFILE__INIT;
+
+    profile.profile_type = RUNTIME__V1__PROFILE_TYPE__Localhost, profile.localhost_ref = (char *)path;
+    container->context.seccomp = &profile;
+}
+
+static void container_selinux(struct container_request *container)
+{
+    static Runtime__V1__SELinuxOption options = RUNTIME__V1__SELINUX_OPTION__INIT;
+
+    options.level = (char *)"s0:c1,c2";
+    container->context.selinux_options = &options;
+}
+
+static void container_unified(struct container_request *container)
+{
+    static Runtime__V1__LinuxContainerResources__UnifiedEntry entry = RUNTIME__V1__LINUX_CONTAINER_RESOURCES__UNIFIED_ENTRY__INIT;
+    static Runtime__V1__LinuxContainerResources__UnifiedEntry *entries[] = {&entry};
+
+    entry.key = (char *)"memory.high", entry.value = (char *)"max";
+    container->resources.unified = entries, container->resources.n_unified = 1;
+}
+
+static void container_hugepages(struct container_request *container)
+{
+    static Runtime__V1__HugepageLimit page = RUNTIME__V1__HUGEPAGE_LIMIT__INIT;
+    static Runtime__V1__HugepageLimit *pages[] = {&page};
+
+    page.page_size = (char *)"2MB", page.limit = 1;
+    container->resources.hugepage_limits = pages, container->resources.n_hugepage_limits = 1;
 }
 
 static void container_capability(struct container_request *container)
@@ -259,6 +303,13 @@ static void container_apparmor(struct container_request *container)
     container->context.apparmor = &profile;
 }
 
+CONTAINER_CHANGE(device, device_set(container, "/dev/null", "x"))
+CONTAINER_CHANGE(absent_device, device_set(container, "/dev/absent", "rw"))
+CONTAINER_CHANGE(no_device, device_set(container, "/etc/passwd", "rw"))
+CONTAINER_CHANGE(absent_profile, seccomp_set(container, "/absent/profile.json"))
+CONTAINER_CHANGE(no_profile, seccomp_set(container, "/dev/null"))
+CONTAINER_CHANGE(broken_profile, seccomp_set(container, "/etc/passwd"))
+CONTAINER_CHANGE(swap, container->resources.memory_swap_limit_in_bytes = 1)
 CONTAINER_CHANGE(config, container->request.config = NULL)
 CONTAINER_CHANGE(metadata, container->config.metadata = NULL)
 CONTAINER_CHANGE(name, container->metadata.name = (char *)"")
@@ -278,13 +329,13 @@ CONTAINER_CHANGE(user, container->context.run_as_user = id_value(-1))
 CONTAINER_CHANGE(group, container->context.run_as_group = id_value(5))
 CONTAINER_CHANGE(username, container->context.run_as_username = (char *)"nobody-there")
 CONTAINER_CHANGE(groups_policy,
-                 container->context.supplemental_groups_policy = RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Strict)
+                 container->context.supplemental_groups_policy = 9)
 CONTAINER_CHANGE(node_pid, container->namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__NODE)
 CONTAINER_CHANGE(privileged, container->context.privileged = true)
 CONTAINER_CHANGE(quota, container->resources.cpu_quota = -7)
 CONTAINER_CHANGE(oom, container->resources.oom_score_adj = 1001)
 CONTAINER_CHANGE(cpus, container->resources.cpuset_cpus = (char *)"all")
-CONTAINER_CHANGE(signal, container->config.stop_signal = RUNTIME__V1__SIGNAL__SIGNAL_SIGUSR1)
+CONTAINER_CHANGE(signal, container->config.stop_signal = 99)
 CONTAINER_CHANGE(pod_id, container->request.pod_sandbox_id = (char *)"feedfeed")
 
 /* The first container of a pod leaves directories for all others behind. */
@@ -326,10 +377,20 @@ static void a_container_asked_for_wrongly_is_refused_by_name_and_leaves_nothing(
         {container_pod_id, ERROR_NOT_FOUND, "feedfeed"},
         {container_propagation, ERROR_UNIMPLEMENTED, "propagation"},
         {container_recursive, ERROR_UNIMPLEMENTED, "recursive_read_only"},
-        {container_device, ERROR_UNIMPLEMENTED, "devices"},
-        {container_apparmor, ERROR_UNIMPLEMENTED, "apparmor"},
-        {container_groups_policy, ERROR_UNIMPLEMENTED, "supplemental_groups_policy"},
-        {container_signal, ERROR_UNIMPLEMENTED, "stop_signal"},
+        {container_device, ERROR_INVALID_ARGUMENT, "devices: permissions"},
+        {container_absent_device, ERROR_NOT_FOUND, "/dev/absent"},
+        {container_no_device, ERROR_INVALID_ARGUMENT, "/etc/passwd is no device"},
+        {container_absent_cdi, ERROR_NOT_FOUND, "CDI device a.com/gpu=0 is in no file"},
+        {container_absent_profile, ERROR_NOT_FOUND, "seccomp: profile /absent/profile.json"},
+        {container_no_profile, ERROR_INVALID_ARGUMENT, "seccomp: profile /dev/null is no regular file"},
+        {container_broken_profile, ERROR_INVALID_ARGUMENT, "seccomp: profile /etc/passwd: line 1"},
+        {container_apparmor, ERROR_FAILED_PRECONDITION, "apparmor: profile mine"},
+        {container_selinux, ERROR_FAILED_PRECONDITION, "selinux_options: this host has no SELinux"},
+        {container_swap, ERROR_INVALID_ARGUMENT, "memory_swap_limit_in_bytes"},
+        {container_unified, ERROR_FAILED_PRECONDITION, "unified: the cgroups of this host are of version 1"},
+        {container_hugepages, ERROR_FAILED_PRECONDITION, "hugepage_limits: this host has no hugetlb"},
+        {container_groups_policy, ERROR_INVALID_ARGUMENT, "supplemental_groups_policy"},
+        {container_signal, ERROR_INVALID_ARGUMENT, "stop_signal"},
     };
     struct fixture *fixture = *state;
     struct pod_request pod;

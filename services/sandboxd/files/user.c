@@ -152,7 +152,8 @@ struct error *user_resolve(const struct user_request *request, const struct user
     else if (colon && colon[1])
         TRY(group_find((struct slice){colon + 1, strlen(colon + 1)}, group, &user->gid));
     user_add_group(user, user->gid);
-    user_add_member_groups(user, name, group);
+    if (!request->is_strict)
+        user_add_member_groups(user, name, group);
     for (size_t i = 0; i < request->group_count; i++)
         user_add_group(user, request->groups[i]);
     if (user->group_count > USER_GROUPS_MAX)

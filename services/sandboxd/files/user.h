@@ -21,6 +21,7 @@ struct user_request {
     const int64_t *gid;     /* instead of the user's own group; NULL: not given */
     const uint32_t *groups; /* supplementary ones, beside those of /etc/group */
     size_t group_count;
+    bool is_strict;         /* those alone, not what /etc/group says of the user */
 };
 
 struct user {

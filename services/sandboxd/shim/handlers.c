@@ -21,6 +21,9 @@ step_handler *handler_find(uint32_t type)
         [SHIM_EXEC] = exec_run,
         [SHIM_REOPEN_LOG] = log_reopen,
         [SHIM_STREAM_TOKEN] = stream_token,
+        [SHIM_READ_FILES] = files_read,
+        [SHIM_FIND_DEVICES] = devices_find,
+        [SHIM_SYSCTLS] = sysctls_set,
     };
 
     return type < sizeof(handlers) / sizeof(handlers[0]) ? handlers[type] : NULL;

@@ -22,3 +22,6 @@ step_handler container_delete;
 step_handler exec_run;
 step_handler log_reopen;
 step_handler stream_token;
+step_handler files_read;
+step_handler devices_find;
+step_handler sysctls_set;

@@ -18,36 +18,7 @@
 #include "common/fd.h"
 #include "common/memory.h"
 #include "services/sandboxd/shim/shim.h"
-
-bool sysctl_is_allowed(const char *setting, bool has_net, bool has_ipc)
-{
-    static const char *const of_ipc[] = {"kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."};
-    const char *equals = strchr(setting, '=');
-
-    if (!equals || memchr(setting, '/', (size_t)(equals - setting)) || strstr(setting, ".."))
-        return false;
-    if (strncmp(setting, "net.", 4) == 0)
-        return has_net;
-    for (size_t i = 0; i < sizeof(of_ipc) / sizeof(of_ipc[0]); i++)
-        if (strncmp(setting, of_ipc[i], strlen(of_ipc[i])) == 0)
-            return has_ipc;
-    return false;
-}
-
-static struct error *sysctl_set(const char *setting)
-{
-    autofree char *path = xasprintf("/proc/sys/%s", setting);
-    char *value = strchr(path, '=');
-
-    *value++ = '\0';
-    for (char *at = path + strlen("/proc/sys/"); *at; at++)
-        if (*at == '.')
-            *at = '/';
-    autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, value, strlen(value)) < 0)
-        return error_errno(errno, "set sysctl %s", setting);
-    return NULL;
-}
+#include "services/sandboxd/shim/sysctls.h"
 
 static struct error *loopback_up(void)
 {
@@ -126,6 +97,14 @@ static struct error *first_process_start(const struct namespaces_wanted *wanted,
     return NULL;
 }
 
+/* A namespace that is there has its parameters, and we are not in it; those of the network wait for its interfaces. */
+static bool is_made(const struct namespaces_wanted *wanted, const char *sysctl)
+{
+    enum sysctl_namespace namespace = sysctl_setting_namespace(sysctl);
+
+    return (namespace == SYSCTL_OF_IPC && wanted->ipc) || (namespace == SYSCTL_OF_UTS && wanted->uts);
+}
+
 struct error *namespaces_make(const struct shim *shim, void *input, struct task_output *output)
 {
     const struct namespaces_wanted *wanted = input;
@@ -142,7 +121,7 @@ struct error *namespaces_make(const struct shim *shim, void *input, struct task_
     if (wanted->net)
         TRY(loopback_up());
     for (char *const *sysctl = wanted->sysctls; *sysctl; sysctl++)
-        if (strncmp(*sysctl, "net.", 4) == 0 ? wanted->net : wanted->ipc) /* one that is there has them, and we are not in it */
+        if (is_made(wanted, *sysctl))
             TRY(sysctl_set(*sysctl));
     if (wanted->net)
         TRY(network_pin(wanted->netns_path));

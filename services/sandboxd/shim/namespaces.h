@@ -19,6 +19,3 @@ struct namespaces_wanted {
 };
 
 job_task namespaces_make;
-
-/* Is it a sysctl of a namespace that is the pod's own? */
-bool sysctl_is_allowed(const char *setting, bool has_net, bool has_ipc);

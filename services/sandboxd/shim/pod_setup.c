@@ -12,6 +12,7 @@
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/namespaces.h"
 #include "services/sandboxd/shim/shim.h"
+#include "services/sandboxd/shim/sysctls.h"
 
 enum { SETUP_LIMIT_MS = 60000, SHM_SIZE_DEFAULT = 64 << 20 };
 
@@ -59,8 +60,7 @@ static struct error *setup_read(struct shim *shim, const struct step *step)
 static struct error *setup_check_sysctls(const struct pod_record *record, char *const *sysctls)
 {
     for (; *sysctls; sysctls++)
-        if (!sysctl_is_allowed(*sysctls, record->netns_mode == SHIM_NAMESPACE_OWN,
-                               record->ipc_mode == SHIM_NAMESPACE_OWN))
+        if (!sysctl_is_allowed(*sysctls, record))
             return error_new(ERROR_INVALID_ARGUMENT, "sysctl %s is of no namespace of the pod's own", *sysctls);
     return NULL;
 }

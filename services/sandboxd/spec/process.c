@@ -151,5 +151,7 @@ struct error *spec_process_object(const struct spec_input *input, const struct c
         json_pack("{sb so so so ss so sb sI}", "terminal", input->config->tty, "user", user_object(input->user), "args",
                   args, "env", env_merge(input), "cwd", directory, "capabilities", capabilities_object(capabilities),
                   "noNewPrivileges", context && context->no_new_privs, "oomScoreAdj", oom_score_adj(input));
+    if (input->found && input->found->apparmor_profile)
+        json_object_set_new(*ret, "apparmorProfile", json_string(input->found->apparmor_profile));
     return NULL;
 }

@@ -9,40 +9,70 @@
 
 #if defined(__x86_64__)
 static const enum seccomp_machine machine = SECCOMP_ON_X86_64;
+static const char go_architecture[] = "amd64";
 static const char *const architectures[] = {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", NULL};
 #elif defined(__aarch64__)
 static const enum seccomp_machine machine = SECCOMP_ON_ARM64;
+static const char go_architecture[] = "arm64";
 static const char *const architectures[] = {"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", NULL};
 #elif defined(__powerpc64__)
 static const enum seccomp_machine machine = SECCOMP_ON_PPC64LE;
+static const char go_architecture[] = "ppc64le";
 static const char *const architectures[] = {"SCMP_ARCH_PPC64LE", NULL};
 #elif defined(__s390x__)
 static const enum seccomp_machine machine = SECCOMP_ON_S390X;
+static const char go_architecture[] = "s390x";
 static const char *const architectures[] = {"SCMP_ARCH_S390X", "SCMP_ARCH_S390", NULL};
 #elif defined(__riscv)
 static const enum seccomp_machine machine = SECCOMP_ON_RISCV64;
+static const char go_architecture[] = "riscv64";
 static const char *const architectures[] = {"SCMP_ARCH_RISCV64", NULL};
 #else
 #error "the seccomp profile has no rows for this architecture"
 #endif
 
-enum seccomp_choice seccomp_choose(const Runtime__V1__SecurityProfile *profile, const char *old_path)
+static enum seccomp_choice choose_old(const char *text, const char **ret_path)
 {
-    if (profile) {
-        switch (profile->profile_type) {
-        case RUNTIME__V1__PROFILE_TYPE__RuntimeDefault:
-            return SECCOMP_RUNTIME_DEFAULT;
-        case RUNTIME__V1__PROFILE_TYPE__Unconfined:
-            return SECCOMP_UNCONFINED;
-        default:
-            return SECCOMP_UNSUPPORTED;
-        }
-    }
-    if (!old_path || !old_path[0] || strcmp(old_path, "unconfined") == 0)
+    if (!text || !text[0] || strcmp(text, "unconfined") == 0)
         return SECCOMP_UNCONFINED;
-    if (strcmp(old_path, "runtime/default") == 0 || strcmp(old_path, "docker/default") == 0)
+    if (strcmp(text, "runtime/default") == 0 || strcmp(text, "docker/default") == 0)
         return SECCOMP_RUNTIME_DEFAULT;
-    return SECCOMP_UNSUPPORTED;
+    if (strncmp(text, "localhost/", 10) != 0)
+        return SECCOMP_UNKNOWN;
+    *ret_path = text + 10;
+    return SECCOMP_LOCALHOST;
+}
+
+enum seccomp_choice seccomp_choose(const Runtime__V1__SecurityProfile *profile, const char *old_path, const char **ret_path)
+{
+    const char *path;
+
+    if (!ret_path)
+        ret_path = &path;
+    *ret_path = NULL;
+    if (!profile)
+        return choose_old(old_path, ret_path);
+    switch (profile->profile_type) {
+    case RUNTIME__V1__PROFILE_TYPE__RuntimeDefault:
+        return SECCOMP_RUNTIME_DEFAULT;
+    case RUNTIME__V1__PROFILE_TYPE__Unconfined:
+        return SECCOMP_UNCONFINED;
+    case RUNTIME__V1__PROFILE_TYPE__Localhost:
+        *ret_path = profile->localhost_ref;
+        return SECCOMP_LOCALHOST;
+    default:
+        return SECCOMP_UNKNOWN;
+    }
+}
+
+const char *seccomp_architecture(void)
+{
+    return architectures[0];
+}
+
+const char *seccomp_go_architecture(void)
+{
+    return go_architecture;
 }
 
 static bool row_applies(const struct seccomp_row *row, uint64_t bounding)

@@ -1,6 +1,7 @@
 /* How the parts of config.json come together. */
 #include "services/sandboxd/spec/parts.h"
 
+#include "services/sandboxd/cdi/cdi.h"
 #include "services/sandboxd/spec/message.h"
 
 static struct error *root_object(const struct spec_input *input, const struct capability_sets *capabilities,
@@ -18,6 +19,8 @@ static struct error *root_object(const struct spec_input *input, const struct ca
     json_object_set_new(root, "mounts", spec_mounts_list(input));
     TRY(spec_linux_object(input, capabilities, &linux));
     json_object_set_new(root, "linux", linux);
+    if (input->found && input->found->cdi_edits)
+        cdi_edits_apply(input->found->cdi_edits, root);
     return NULL;
 }
 

@@ -2,6 +2,7 @@
  * messages and facts that the caller found out. No system call is made here; every function may run on any thread. */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,9 +13,10 @@
 #include "proto/cri.pb-c.h"
 #include "services/sandboxd/files/user.h"
 
-/* A device node of the host, for privileged containers. */
+/* A device node, of the host or as a container shall have it. */
 struct spec_device {
     const char *path;
+    const char *access; /* of "rwm": what the container's cgroup lets it do; NULL: all */
     char type; /* 'c', 'b', 'p' */
     uint32_t major;
     uint32_t minor;
@@ -28,12 +30,25 @@ struct spec_host {
     int cgroup_version;  /* 1 or 2 */
     bool has_swap_limit; /* memory.memsw.limit_in_bytes, or memory.swap.max */
     bool has_selinux;
-    bool has_apparmor;
+    bool has_apparmor;       /* enabled in the kernel, and its parser is there */
+    bool has_hugetlb;        /* the cgroup controller */
+    unsigned kernel_version; /* major << 8 | minor */
     uint64_t bounding_capabilities; /* the shim's bounding set: CapBnd of /proc/PID/status */
     int oom_score_adj_min;          /* lower values are raised to this: -1000, or our own where it can't be lowered */
     const char *hostname;           /* for $HOSTNAME in pods on the host's network */
     const struct spec_device *devices; /* all that a privileged container gets */
     size_t device_count;
+};
+
+/* What the configuration names on the host, as it was found there. */
+struct spec_found {
+    const char *seccomp_path; /* of the Localhost profile, and its text; NULL: none is asked for */
+    const char *seccomp_text;
+    size_t seccomp_size;
+    const char *apparmor_profile;      /* NULL: none */
+    const struct spec_device *devices; /* as the container shall have them */
+    size_t device_count;
+    const json_t *cdi_edits; /* a list of CDI's containerEdits, with all numbers of their devices; NULL: none */
 };
 
 /* What the shim answered to SHIM_POD_SETUP. A number below 0 or a NULL path: the pod uses the host's. */
@@ -56,6 +71,7 @@ struct spec_input {
     const Bulkhead__ImageSettings *image;
     const struct spec_host *host;
     const struct spec_pod *pod;
+    const struct spec_found *found; /* NULL: nothing */
     const char *rootfs_path;  /* absolute */
     const char *cgroups_path; /* below each hierarchy's root: "/kubepods/pod1/CONTAINER" */
     const struct user *user;  /* as user_resolve() found it */
@@ -98,3 +114,17 @@ struct error *spec_exec_process(const char *config_json, size_t size, char *cons
 
 /* The signal that asks a container to end: "SIGTERM", "TERM", "15", "SIGRTMIN+3". NULL or "": SIGTERM. */
 struct error *spec_stop_signal_parse(const char *text, int *ret_signal) __attribute__((warn_unused_result));
+
+/* CRI's number for it ("SIGRTMIN+3": SIGNAL_SIGRTMINPLUS3), and its text; the caller frees it. RUNTIME_DEFAULT for what CRI
+ * has no number for. */
+Runtime__V1__Signal spec_stop_signal_to_cri(const char *text);
+char *spec_stop_signal_from_cri(Runtime__V1__Signal signal);
+
+/* The path of the Localhost seccomp profile that the container asks for and that counts (a privileged one has none); NULL:
+ * none. Relative ones are below the configured directory. */
+const char *spec_seccomp_localhost(const Runtime__V1__ContainerConfig *config);
+
+/* The AppArmor profile of the container: NULL for none, SPEC_APPARMOR_DEFAULT, or a loaded one's name. */
+#define SPEC_APPARMOR_DEFAULT "bulkhead-default"
+#define APPARMOR_PARSER "/sbin/apparmor_parser"
+const char *spec_apparmor_profile(const Runtime__V1__ContainerConfig *config, const struct spec_host *host);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/memory.h"
 #include "services/sandboxd/spec/spec.h"
 
 static bool number_parse(const char *text, int *ret)
@@ -33,6 +34,16 @@ static bool realtime_parse(const char *name, int *ret)
 
 static bool name_parse(const char *name, int *ret)
 {
+    static const struct {
+        const char *name;
+        int signal;
+    } others[] = {{"IO", SIGPOLL}, {"CLD", SIGCHLD}, {"IOT", SIGABRT}};
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (strcasecmp(others[i].name, name) == 0) {
+            *ret = others[i].signal;
+            return true;
+        }
     for (int signal = 1; signal < __SIGRTMIN; signal++) {
         const char *known = sigabbrev_np(signal);
         if (known && strcasecmp(known, name) == 0) {
@@ -53,4 +64,33 @@ struct error *spec_stop_signal_parse(const char *text, int *ret_signal)
     if (number_parse(text, ret_signal) || realtime_parse(name, ret_signal) || name_parse(name, ret_signal))
         return NULL;
     return error_new(ERROR_INVALID_ARGUMENT, "stop signal \"%s\" is not known", text);
+}
+
+char *spec_stop_signal_from_cri(Runtime__V1__Signal signal)
+{
+    const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(&runtime__v1__signal__descriptor, signal);
+    const char *name = value && signal ? value->name + strlen("SIGNAL_") : "";
+    const char *plus = strstr(name, "PLUS"), *minus = strstr(name, "MINUS");
+
+    if (plus)
+        return xasprintf("%.*s+%s", (int)(plus - name), name, plus + strlen("PLUS"));
+    if (minus)
+        return xasprintf("%.*s-%s", (int)(minus - name), name, minus + strlen("MINUS"));
+    return xstrdup(name);
+}
+
+Runtime__V1__Signal spec_stop_signal_to_cri(const char *text)
+{
+    const ProtobufCEnumDescriptor *all = &runtime__v1__signal__descriptor;
+    int wanted, number;
+
+    autoptr(error) unknown = spec_stop_signal_parse(text, &wanted);
+    for (unsigned i = 0; !unknown && i < all->n_values; i++) {
+        Runtime__V1__Signal signal = (Runtime__V1__Signal)all->values[i].value;
+        autofree char *name = spec_stop_signal_from_cri(signal);
+        autoptr(error) failure = *name ? spec_stop_signal_parse(name, &number) : NULL;
+        if (*name && !failure && number == wanted)
+            return signal;
+    }
+    return RUNTIME__V1__SIGNAL__SIGNAL_RUNTIME_DEFAULT;
 }

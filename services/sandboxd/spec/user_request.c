@@ -15,6 +15,7 @@ struct error *spec_user_request(const Runtime__V1__ContainerConfig *config, cons
     *ret = (struct user_request){.user = image->user};
     if (!context)
         return NULL;
+    ret->is_strict = context->supplemental_groups_policy == RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Strict;
     ret->uid = value_of(context->run_as_user);
     ret->gid = value_of(context->run_as_group);
     bool has_name = spec_text_is_set(context->run_as_username);

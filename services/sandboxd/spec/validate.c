@@ -42,32 +42,33 @@ struct error *validate_path(const char *field, const char *path)
     return NULL;
 }
 
-struct error *validate_selinux(const Runtime__V1__SELinuxOption *o)
+struct error *validate_selinux(const Runtime__V1__SELinuxOption *o, const struct spec_host *host)
 {
-    if (!o)
+    if (!o || !(spec_text_is_set(o->user) || spec_text_is_set(o->role) || spec_text_is_set(o->type) || spec_text_is_set(o->level)))
         return NULL;
-    if (spec_text_is_set(o->user) || spec_text_is_set(o->role) || spec_text_is_set(o->type) ||
-        spec_text_is_set(o->level))
-        return validate_unsupported("selinux_options");
-    return NULL;
-}
-
-/* Without AppArmor in the kernel there is no default profile either, and nothing is lost. */
-struct error *validate_apparmor(const Runtime__V1__SecurityProfile *profile, const struct spec_host *host)
-{
-    if (!profile || profile->profile_type == RUNTIME__V1__PROFILE_TYPE__Unconfined)
-        return NULL;
-    if (profile->profile_type == RUNTIME__V1__PROFILE_TYPE__RuntimeDefault && !host->has_apparmor)
-        return NULL;
-    return validate_unsupported("apparmor: a profile other than Unconfined");
+    if (!host->has_selinux)
+        return error_new(ERROR_FAILED_PRECONDITION, "selinux_options: this host has no SELinux");
+    return validate_unsupported("selinux_options");
 }
 
 struct error *validate_seccomp(const Runtime__V1__SecurityProfile *profile, const char *old_path)
 {
-    if (seccomp_choose(profile, old_path) != SECCOMP_UNSUPPORTED)
+    const char *field = profile ? "seccomp.localhost_ref" : "seccomp_profile_path", *path;
+
+    switch (seccomp_choose(profile, old_path, &path)) {
+    case SECCOMP_UNKNOWN:
+        if (profile)
+            return error_new(ERROR_INVALID_ARGUMENT, "seccomp: %d is no profile type", (int)profile->profile_type);
+        return error_new(ERROR_INVALID_ARGUMENT, "seccomp_profile_path: \"%s\" is no profile", old_path);
+    case SECCOMP_LOCALHOST:
+        if (!path[0])
+            return error_new(ERROR_INVALID_ARGUMENT, "%s is missing", field);
+        if (path_has_dotdot(path) || strlen(path) >= 4096)
+            return error_new(ERROR_INVALID_ARGUMENT, "%s \"%.200s\" is no path of a profile", field, path);
         return NULL;
-    return validate_unsupported(profile ? "seccomp: a profile other than RuntimeDefault and Unconfined"
-                                        : "seccomp_profile_path: a profile other than runtime/default and unconfined");
+    default:
+        return NULL;
+    }
 }
 
 static struct error *mode_check(const char *field, Runtime__V1__NamespaceMode mode)
@@ -109,6 +110,13 @@ struct error *validate_ids(const char *field, const int64_t *ids, size_t count)
     return NULL;
 }
 
+struct error *validate_groups_policy(Runtime__V1__SupplementalGroupsPolicy policy)
+{
+    if (policy == RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Merge || policy == RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Strict)
+        return NULL;
+    return error_new(ERROR_INVALID_ARGUMENT, "supplemental_groups_policy: %d is no policy", (int)policy);
+}
+
 static struct error *range_check(const char *field, int64_t value, int64_t least, int64_t most)
 {
     if (value >= least && value <= most)
@@ -133,17 +141,63 @@ static struct error *numbers_check(const Runtime__V1__LinuxContainerResources *r
     return range_check("oom_score_adj", r->oom_score_adj, -1000, 1000);
 }
 
-/* The kubelet always says that a group of v2 is killed whole or not; nothing else of unified is known here. */
+/* A file of a controller, "memory.high": the group's own, "cgroup.procs" and the like, are ours. */
+static bool is_controller_file(const char *key)
+{
+    const char *dot = strchr(key, '.');
+
+    return dot && dot != key && dot[1] && key[strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")] == '\0' &&
+           strncmp(key, "cgroup.", 7) != 0;
+}
+
 static struct error *unified_check(const Runtime__V1__LinuxContainerResources *r, const struct spec_host *host)
 {
+    if (r->n_unified && host->cgroup_version != 2)
+        return error_new(ERROR_FAILED_PRECONDITION, "unified: the cgroups of this host are of version 1");
     for (size_t i = 0; i < r->n_unified; i++) {
-        const char *key = r->unified[i]->key, *value = r->unified[i]->value;
-        bool is_known = host->cgroup_version == 2 && strcmp(key, "memory.oom.group") == 0;
-        if (!is_known)
-            return error_new(ERROR_UNIMPLEMENTED, "unified: \"%s\" is not supported", key);
-        if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
-            return error_new(ERROR_INVALID_ARGUMENT, "unified: memory.oom.group is \"%s\", not 0 or 1", value);
+        if (!is_controller_file(r->unified[i]->key))
+            return error_new(ERROR_INVALID_ARGUMENT, "unified: \"%.100s\" is no controller's file", r->unified[i]->key);
+        if (!r->unified[i]->value[0])
+            return error_new(ERROR_INVALID_ARGUMENT, "unified: %s has no value", r->unified[i]->key);
     }
+    return NULL;
+}
+
+/* "2MB", as the kernel names its files. */
+static bool is_page_size(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+
+    return digits > 0 && digits < 10 && strchr("KMG", text[digits]) && text[digits] && strcmp(text + digits + 1, "B") == 0;
+}
+
+static struct error *hugepages_check(const Runtime__V1__LinuxContainerResources *r, const struct spec_host *host)
+{
+    for (size_t i = 0; i < r->n_hugepage_limits; i++) {
+        const Runtime__V1__HugepageLimit *page = r->hugepage_limits[i];
+        if (!is_page_size(page->page_size) && (page->limit || host->has_hugetlb))
+            return error_new(ERROR_INVALID_ARGUMENT, "hugepage_limits: \"%.100s\" is no page size", page->page_size);
+        /* The kubelet names each page size with limit 0 and holds the pod's own cgroup to it. */
+        if (page->limit && !host->has_hugetlb)
+            return error_new(ERROR_FAILED_PRECONDITION, "hugepage_limits: this host has no hugetlb cgroup controller");
+    }
+    return NULL;
+}
+
+/* The limit of memory and swap together. */
+static struct error *swap_check(const Runtime__V1__LinuxContainerResources *r, const struct spec_host *host)
+{
+    int64_t swap = r->memory_swap_limit_in_bytes;
+
+    if (swap == 0)
+        return NULL;
+    TRY(range_check("memory_swap_limit_in_bytes", swap, -1 /* no limit */, INT64_MAX));
+    if (swap > 0 && swap < r->memory_limit_in_bytes)
+        return error_new(ERROR_INVALID_ARGUMENT, "memory_swap_limit_in_bytes %" PRId64 " is less than memory_limit_in_bytes", swap);
+    if (swap > 0 && r->memory_limit_in_bytes == 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "memory_swap_limit_in_bytes is set without memory_limit_in_bytes");
+    if (!host->has_swap_limit)
+        return error_new(ERROR_FAILED_PRECONDITION, "memory_swap_limit_in_bytes: the cgroups of this host do not account for swap");
     return NULL;
 }
 
@@ -151,15 +205,8 @@ struct error *validate_resources(const Runtime__V1__LinuxContainerResources *r, 
 {
     if (!r)
         return NULL;
-    /* The kubelet names each page size with limit 0 and holds the pod's own cgroup to it. */
-    for (size_t i = 0; i < r->n_hugepage_limits; i++) {
-        if (r->hugepage_limits[i]->limit != 0)
-            return validate_unsupported("hugepage_limits");
-    }
-    /* No swap beside the memory limit is what a container gets anyway. */
-    if (r->memory_swap_limit_in_bytes != 0 &&
-        (r->memory_swap_limit_in_bytes != r->memory_limit_in_bytes || !host->has_swap_limit))
-        return validate_unsupported("memory_swap_limit_in_bytes");
+    TRY(hugepages_check(r, host));
+    TRY(swap_check(r, host));
     TRY(unified_check(r, host));
     TRY(numbers_check(r));
     TRY(cpuset_check("cpuset_cpus", r->cpuset_cpus));

@@ -14,9 +14,11 @@ struct error *validate_name(const char *field, const char *name) __attribute__((
 /* Absolute, without ".."; "" is fine. */
 struct error *validate_path(const char *field, const char *path) __attribute__((warn_unused_result));
 
-struct error *validate_selinux(const Runtime__V1__SELinuxOption *options) __attribute__((warn_unused_result));
-struct error *validate_apparmor(const Runtime__V1__SecurityProfile *profile, const struct spec_host *host)
+struct error *validate_selinux(const Runtime__V1__SELinuxOption *options, const struct spec_host *host)
     __attribute__((warn_unused_result));
+struct error *validate_apparmor(const Runtime__V1__SecurityProfile *profile, const char *old_profile,
+                                const struct spec_host *host) __attribute__((warn_unused_result));
+struct error *validate_groups_policy(Runtime__V1__SupplementalGroupsPolicy policy) __attribute__((warn_unused_result));
 struct error *validate_seccomp(const Runtime__V1__SecurityProfile *profile, const char *old_path)
     __attribute__((warn_unused_result));
 struct error *validate_namespaces(const Runtime__V1__NamespaceOption *options) __attribute__((warn_unused_result));

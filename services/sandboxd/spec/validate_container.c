@@ -1,6 +1,7 @@
 /* Which container configurations are taken. */
 #include <string.h>
 
+#include "services/sandboxd/cdi/cdi.h"
 #include "services/sandboxd/spec/message.h"
 #include "services/sandboxd/spec/path.h"
 #include "services/sandboxd/spec/validate.h"
@@ -95,18 +96,7 @@ static struct error *user_check(const Runtime__V1__LinuxContainerSecurityContext
         return error_new(ERROR_INVALID_ARGUMENT, "run_as_group is set without run_as_user or run_as_username");
     if (has_name && strpbrk(context->run_as_username, ":\n"))
         return error_new(ERROR_INVALID_ARGUMENT, "run_as_username \"%s\" is no user's name", context->run_as_username);
-    if (context->supplemental_groups_policy != RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Merge)
-        return validate_unsupported("supplemental_groups_policy: other than Merge");
-    return NULL;
-}
-
-static struct error *old_apparmor_check(const char *profile, const struct spec_host *host)
-{
-    if (!profile[0] || strcmp(profile, "unconfined") == 0)
-        return NULL;
-    if (strcmp(profile, "runtime/default") == 0 && !host->has_apparmor)
-        return NULL;
-    return validate_unsupported("apparmor_profile: other than unconfined");
+    return validate_groups_policy(context->supplemental_groups_policy);
 }
 
 static struct error *privileged_check(const Runtime__V1__LinuxContainerSecurityContext *context,
@@ -130,9 +120,8 @@ static struct error *context_check(const Runtime__V1__LinuxContainerSecurityCont
         return NULL;
     TRY(privileged_check(context, pod_config));
     TRY(validate_namespaces(context->namespace_options));
-    TRY(validate_selinux(context->selinux_options));
-    TRY(validate_apparmor(context->apparmor, host));
-    TRY(old_apparmor_check(context->apparmor_profile, host));
+    TRY(validate_selinux(context->selinux_options, host));
+    TRY(validate_apparmor(context->apparmor, context->apparmor_profile, host));
     TRY(validate_seccomp(context->seccomp, context->seccomp_profile_path));
     TRY(user_check(context));
     TRY(paths_check("masked_paths", context->masked_paths, context->n_masked_paths));
@@ -157,14 +146,34 @@ static struct error *namespaces_check(const Runtime__V1__ContainerConfig *config
     return node_check("ipc", own.ipc, pod.ipc);
 }
 
-static struct error *unsupported_check(const Runtime__V1__ContainerConfig *config)
+static struct error *device_check(const Runtime__V1__Device *device)
 {
-    if (config->n_devices)
-        return validate_unsupported("devices");
-    if (config->n_cdi_devices)
-        return validate_unsupported("CDI_devices");
-    if (config->stop_signal != RUNTIME__V1__SIGNAL__SIGNAL_RUNTIME_DEFAULT)
-        return validate_unsupported("stop_signal: other than RUNTIME_DEFAULT");
+    if (!device->host_path[0])
+        return error_new(ERROR_INVALID_ARGUMENT, "devices: host_path is missing");
+    if (!device->container_path[0])
+        return error_new(ERROR_INVALID_ARGUMENT, "devices: container_path is missing");
+    TRY(validate_path("devices: host_path", device->host_path));
+    TRY(validate_path("devices: container_path", device->container_path));
+    if (device->permissions[strspn(device->permissions, "rwm")])
+        return error_new(ERROR_INVALID_ARGUMENT, "devices: permissions \"%.20s\" are not of r, w and m", device->permissions);
+    return NULL;
+}
+
+static struct error *devices_check(const Runtime__V1__ContainerConfig *config)
+{
+    for (size_t i = 0; i < config->n_devices; i++)
+        TRY(device_check(config->devices[i]));
+    for (size_t i = 0; i < config->n_cdi_devices; i++)
+        if (!cdi_name_is_valid(config->cdi_devices[i]->name))
+            return error_new(ERROR_INVALID_ARGUMENT, "CDI_devices: \"%.200s\" is not vendor/class=name",
+                             config->cdi_devices[i]->name);
+    return NULL;
+}
+
+static struct error *others_check(const Runtime__V1__ContainerConfig *config)
+{
+    if (!protobuf_c_enum_descriptor_get_value(&runtime__v1__signal__descriptor, config->stop_signal))
+        return error_new(ERROR_INVALID_ARGUMENT, "stop_signal: %d is no signal", (int)config->stop_signal);
     if (config->windows)
         return validate_unsupported("windows");
     return NULL;
@@ -187,7 +196,8 @@ struct error *spec_validate_container(const Runtime__V1__ContainerConfig *config
         return error_new(ERROR_INVALID_ARGUMENT, "config is missing");
     TRY(message_check_utf8(&config->base));
     TRY(metadata_check(config));
-    TRY(unsupported_check(config));
+    TRY(others_check(config));
+    TRY(devices_check(config));
     TRY(mounts_check(config, host));
     for (size_t i = 0; i < config->n_envs; i++)
         TRY(env_check(config->envs[i]));

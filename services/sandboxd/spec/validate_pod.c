@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "common/sysctl.h"
 #include "services/sandboxd/spec/message.h"
 #include "services/sandboxd/spec/path.h"
 #include "services/sandboxd/spec/validate.h"
@@ -93,24 +94,51 @@ static struct error *context_check(const Runtime__V1__LinuxSandboxSecurityContex
 {
     if (!context)
         return NULL;
-    TRY(validate_selinux(context->selinux_options));
-    TRY(validate_apparmor(context->apparmor, host));
+    TRY(validate_selinux(context->selinux_options, host));
+    TRY(validate_apparmor(context->apparmor, NULL, host));
     TRY(validate_seccomp(context->seccomp, context->seccomp_profile_path));
     TRY(validate_id("run_as_user", context->run_as_user));
     TRY(validate_id("run_as_group", context->run_as_group));
     TRY(validate_ids("supplemental_groups", context->supplemental_groups, context->n_supplemental_groups));
+    TRY(validate_groups_policy(context->supplemental_groups_policy));
     TRY(validate_namespaces(context->namespace_options));
     if (context->namespace_options && context->namespace_options->network == RUNTIME__V1__NAMESPACE_MODE__CONTAINER)
         return error_new(ERROR_INVALID_ARGUMENT, "namespace_options.network: CONTAINER is no mode of a pod");
     return NULL;
 }
 
-static struct error *linux_check(const Runtime__V1__LinuxPodSandboxConfig *linux, const struct spec_host *host)
+/* Only what a namespace of the pod's own has: the rest is the node's. */
+static struct error *sysctl_check(const char *name, const char *value, const Runtime__V1__PodSandboxConfig *config)
 {
+    struct spec_namespaces modes = spec_pod_namespaces(config);
+    bool has_network = modes.network != RUNTIME__V1__NAMESPACE_MODE__NODE;
+    bool has_ipc = modes.ipc != RUNTIME__V1__NAMESPACE_MODE__NODE;
+
+    if (!value[0])
+        return error_new(ERROR_INVALID_ARGUMENT, "sysctls: %s has no value", name);
+    switch (sysctl_namespace_of(name)) {
+    case SYSCTL_OF_NET:
+    case SYSCTL_OF_UTS: /* which goes with the network */
+        if (has_network)
+            return NULL;
+        return error_new(ERROR_INVALID_ARGUMENT, "sysctls: %s is the node's, as the pod is on its network", name);
+    case SYSCTL_OF_IPC:
+        if (has_ipc)
+            return NULL;
+        return error_new(ERROR_INVALID_ARGUMENT, "sysctls: %s is the node's, as the pod shares its IPC namespace", name);
+    default:
+        return error_new(ERROR_INVALID_ARGUMENT, "sysctls: \"%s\" belongs to no namespace", name);
+    }
+}
+
+static struct error *linux_check(const Runtime__V1__PodSandboxConfig *config, const struct spec_host *host)
+{
+    const Runtime__V1__LinuxPodSandboxConfig *linux = config->linux;
+
     if (!linux)
         return NULL;
-    if (linux->n_sysctls > 0)
-        return validate_unsupported("sysctls");
+    for (size_t i = 0; i < linux->n_sysctls; i++)
+        TRY(sysctl_check(linux->sysctls[i]->key, linux->sysctls[i]->value, config));
     TRY(cgroup_parent_check(linux->cgroup_parent));
     return context_check(linux->security_context, host);
 }
@@ -128,5 +156,5 @@ struct error *spec_validate_pod(const Runtime__V1__PodSandboxConfig *config, con
         TRY(port_check(config->port_mappings[i]));
     if (config->windows)
         return validate_unsupported("windows");
-    return linux_check(config->linux, host);
+    return linux_check(config, host);
 }

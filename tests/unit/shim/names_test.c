@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 #include "services/sandboxd/shim/cgroup.h"
-#include "services/sandboxd/shim/namespaces.h"
 #include "services/sandboxd/shim/options.h"
 #include "services/sandboxd/shim/shim.h"
+#include "services/sandboxd/shim/sysctls.h"
 
 static void names_with_slashes_or_leading_dots_are_refused(void **state)
 {
@@ -39,12 +39,23 @@ static void cgroup_paths_do_not_climb(void **state)
 static void only_sysctls_of_own_namespaces_are_set(void **state)
 {
     (void)state;
-    assert_true(sysctl_is_allowed("net.core.somaxconn=9", true, false));
-    assert_false(sysctl_is_allowed("net.core.somaxconn=9", false, true));
-    assert_true(sysctl_is_allowed("kernel.shmmax=9", false, true));
-    assert_false(sysctl_is_allowed("kernel.panic=1", true, true));
-    assert_false(sysctl_is_allowed("net.core.somaxconn", true, true));
-    assert_false(sysctl_is_allowed("net./../../kernel/panic=1", true, true));
+    struct pod_record net = {.netns_mode = SHIM_NAMESPACE_OWN}, ipc = {.ipc_mode = SHIM_NAMESPACE_OWN}, uts = {.has_hostname = 1};
+    struct pod_record all = {.netns_mode = SHIM_NAMESPACE_OWN, .ipc_mode = SHIM_NAMESPACE_OWN, .has_hostname = 1};
+
+    assert_true(sysctl_is_allowed("net.core.somaxconn=9", &net));
+    assert_true(sysctl_is_allowed("net/ipv4/conf/eth0.1/forwarding=1", &net));
+    assert_false(sysctl_is_allowed("net.core.somaxconn=9", &ipc));
+    assert_true(sysctl_is_allowed("kernel.shmmax=9", &ipc));
+    assert_true(sysctl_is_allowed("fs/mqueue/msg_max=9", &ipc));
+    assert_false(sysctl_is_allowed("kernel.shm_rmid_forced=1", &net));
+    assert_true(sysctl_is_allowed("kernel.domainname=x", &uts));
+    assert_false(sysctl_is_allowed("kernel.hostname=x", &all));
+    assert_false(sysctl_is_allowed("kernel.panic=1", &all));
+    assert_false(sysctl_is_allowed("net.core.somaxconn", &all));
+    assert_false(sysctl_is_allowed("net/../kernel/panic=1", &all));
+    assert_false(sysctl_is_allowed("net./../../kernel/panic=1", &all));
+    assert_false(sysctl_is_allowed("net.=1", &all));
+    assert_false(sysctl_is_allowed("=1", &all));
 }
 
 static void the_flags_of_other_programs_are_ignored(void **state)

@@ -137,6 +137,19 @@ static void the_requests_numbers_win_over_the_images_user(void **state)
     assert_memory_equal(user->groups, groups, sizeof(groups));
 }
 
+static void a_strict_request_has_no_groups_from_the_file(void **state)
+{
+    (void)state;
+    const uint32_t extra[] = {3000};
+    struct user_request request = {.user = "app", .groups = extra, .group_count = 1, .is_strict = true};
+    autoptr(user) user = NULL;
+
+    assert_null(user_resolve(&request, &passwd, &group, &user));
+    const uint32_t groups[] = {1001, 3000};
+    assert_int_equal(user->group_count, 2);
+    assert_memory_equal(user->groups, groups, sizeof(groups));
+}
+
 static void hostile_bytes_are_only_skipped(void **state)
 {
     (void)state;
@@ -159,6 +172,7 @@ int main(void)
         cmocka_unit_test(unknown_names_are_not_found),
         cmocka_unit_test(numbers_that_do_not_fit_are_refused),
         cmocka_unit_test(the_requests_numbers_win_over_the_images_user),
+        cmocka_unit_test(a_strict_request_has_no_groups_from_the_file),
         cmocka_unit_test(hostile_bytes_are_only_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

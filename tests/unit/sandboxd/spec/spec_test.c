@@ -229,7 +229,7 @@ static void a_privileged_container_has_all_that_the_host_can_give(void **state)
     struct fixture f;
     char *masked[] = {"/proc/kcore"};
     Runtime__V1__SecurityProfile seccomp = RUNTIME__V1__SECURITY_PROFILE__INIT;
-    const struct spec_device device = {"/dev/fuse", 'c', 10, 229, 0666, 0, 0};
+    const struct spec_device device = {.path = "/dev/fuse", .type = 'c', .major = 10, .minor = 229, .mode = 0666};
     fixture_init(&f);
     f.context.privileged = f.pod_context.privileged = true;
     f.context.masked_paths = masked, f.context.n_masked_paths = 1;
@@ -248,6 +248,70 @@ static void a_privileged_container_has_all_that_the_host_can_give(void **state)
     assert_json(json_array_get(at(root, "mounts"), 4), "options", "[\"nosuid\",\"noexec\",\"nodev\",\"rw\"]");
     assert_int_equal(json_array_size(at(root, "linux.namespaces")), 5);
     json_decref(root);
+}
+
+static void resources_have_their_limits(void **state)
+{
+    (void)state;
+    struct fixture f;
+    Runtime__V1__HugepageLimit page = RUNTIME__V1__HUGEPAGE_LIMIT__INIT, *pages[] = {&page};
+    fixture_init(&f);
+    page.page_size = "2MB", page.limit = UINT64_MAX;
+    f.resources.hugepage_limits = pages, f.resources.n_hugepage_limits = 1;
+    f.resources.memory_limit_in_bytes = 100;
+    f.host.has_swap_limit = true;
+    json_t *root = fixture_build(&f);
+    assert_json(root, "linux.resources.memory", "{\"limit\":100,\"swap\":100}");
+    assert_null(at(root, "linux.resources.hugepageLimits"));
+    json_decref(root);
+    f.resources.memory_swap_limit_in_bytes = 300;
+    f.host.has_hugetlb = true;
+    root = fixture_build(&f);
+    assert_json(root, "linux.resources.memory", "{\"limit\":100,\"swap\":300}");
+    assert_json(root, "linux.resources.hugepageLimits", "[{\"pageSize\":\"2MB\",\"limit\":9223372036854775807}]");
+    json_decref(root);
+}
+
+static void devices_that_were_found_are_made_and_allowed(void **state)
+{
+    (void)state;
+    struct fixture f;
+    const struct spec_device devices[] = {
+        {.path = "/dev/mine", .access = "r", .type = 'c', .major = 1, .minor = 3, .mode = 0600, .uid = 5, .gid = 6},
+        {.path = "/dev/pipe", .type = 'p', .mode = 0644}};
+    const struct spec_device of_host = {.path = "/dev/mine", .type = 'b', .major = 9};
+    struct spec_found found = {.devices = devices, .device_count = 2};
+    static const char made[] = "[{\"path\":\"/dev/mine\",\"type\":\"c\",\"major\":1,\"minor\":3,\"fileMode\":384,\"uid\":5,"
+                               "\"gid\":6},{\"path\":\"/dev/pipe\",\"type\":\"p\",\"major\":0,\"minor\":0,\"fileMode\":420,"
+                               "\"uid\":0,\"gid\":0}]";
+    fixture_init(&f);
+    f.input.found = &found;
+    json_t *root = fixture_build(&f);
+    assert_json(root, "linux.devices", made);
+    assert_json(root, "linux.resources.devices",
+                "[{\"allow\":false,\"access\":\"rwm\"},{\"allow\":true,\"type\":\"c\",\"major\":1,\"minor\":3,\"access\":\"r\"}]");
+    json_decref(root);
+    f.host.devices = &of_host, f.host.device_count = 1;
+    f.context.privileged = f.pod_context.privileged = true;
+    root = fixture_build(&f);
+    assert_json(root, "linux.devices", made); /* what is asked for stands in the place of the host's */
+    json_decref(root);
+}
+
+static void cdi_edits_and_the_apparmor_profile_are_part_of_the_spec(void **state)
+{
+    (void)state;
+    struct fixture f;
+    json_t *edits = json_loads("[{\"env\":[\"GPU=1\"]}]", 0, NULL);
+    struct spec_found found = {.cdi_edits = edits, .apparmor_profile = "mine"};
+    fixture_init(&f);
+    f.input.found = &found;
+    json_t *root = fixture_build(&f);
+
+    assert_json(root, "process.apparmorProfile", "\"mine\"");
+    assert_string_equal(json_string_value(json_array_get(at(root, "process.env"), 2)), "GPU=1");
+    json_decref(root);
+    json_decref(edits);
 }
 
 static void assert_bounding(struct fixture *f, const char *expected)
@@ -352,6 +416,25 @@ static void the_user_comes_from_the_request_before_the_image(void **state)
     assert_int_equal(error->code, ERROR_INVALID_ARGUMENT);
 }
 
+static void stop_signals_are_told_in_cris_numbers(void **state)
+{
+    (void)state;
+
+    for (unsigned i = 1; i < runtime__v1__signal__descriptor.n_values; i++) {
+        Runtime__V1__Signal signal = (Runtime__V1__Signal)runtime__v1__signal__descriptor.values[i].value;
+        autofree char *name = spec_stop_signal_from_cri(signal);
+        int number, again = 0;
+        assert_null(spec_stop_signal_parse(name, &number));
+        autofree char *told = spec_stop_signal_from_cri(spec_stop_signal_to_cri(name)); /* SIGCLD is SIGCHLD */
+        assert_null(spec_stop_signal_parse(told, &again));
+        assert_int_equal(number, again);
+    }
+    assert_int_equal(spec_stop_signal_to_cri(""), RUNTIME__V1__SIGNAL__SIGNAL_SIGTERM);
+    assert_int_equal(spec_stop_signal_to_cri("15"), RUNTIME__V1__SIGNAL__SIGNAL_SIGTERM);
+    assert_int_equal(spec_stop_signal_to_cri("RTMIN+3"), RUNTIME__V1__SIGNAL__SIGNAL_SIGRTMINPLUS3);
+    assert_int_equal(spec_stop_signal_to_cri("SIGNONE"), RUNTIME__V1__SIGNAL__SIGNAL_RUNTIME_DEFAULT);
+}
+
 static void stop_signals_have_many_names(void **state)
 {
     (void)state;
@@ -391,6 +474,10 @@ int main(void)
         cmocka_unit_test(exec_runs_other_arguments_with_the_same_rights),
         cmocka_unit_test(the_user_comes_from_the_request_before_the_image),
         cmocka_unit_test(stop_signals_have_many_names),
+        cmocka_unit_test(stop_signals_are_told_in_cris_numbers),
+        cmocka_unit_test(resources_have_their_limits),
+        cmocka_unit_test(devices_that_were_found_are_made_and_allowed),
+        cmocka_unit_test(cdi_edits_and_the_apparmor_profile_are_part_of_the_spec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

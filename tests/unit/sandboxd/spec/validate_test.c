@@ -103,22 +103,25 @@ static void a_pods_paths_addresses_and_ports_are_checked(void **state)
 static void what_a_pod_cannot_have_is_refused_by_name(void **state)
 {
     (void)state;
-    Runtime__V1__LinuxPodSandboxConfig__SysctlsEntry *sysctls[1] = {0};
     Runtime__V1__UserNamespace user = RUNTIME__V1__USER_NAMESPACE__INIT;
     Runtime__V1__SELinuxOption selinux = RUNTIME__V1__SELINUX_OPTION__INIT;
     Runtime__V1__SecurityProfile local = RUNTIME__V1__SECURITY_PROFILE__INIT;
     Runtime__V1__WindowsPodSandboxConfig windows = RUNTIME__V1__WINDOWS_POD_SANDBOX_CONFIG__INIT;
-    Runtime__V1__LinuxPodSandboxConfig__SysctlsEntry sysctl =
-        RUNTIME__V1__LINUX_POD_SANDBOX_CONFIG__SYSCTLS_ENTRY__INIT;
-    sysctls[0] = &sysctl;
     local.profile_type = RUNTIME__V1__PROFILE_TYPE__Localhost;
     selinux.level = "s0";
 
-    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "sysctls", f.pod_linux.sysctls = sysctls; f.pod_linux.n_sysctls = 1);
     ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "windows", f.pod_config.windows = &windows);
-    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "selinux_options", f.pod_context.selinux_options = &selinux);
-    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "seccomp", f.pod_context.seccomp = &local);
-    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "apparmor", f.pod_context.apparmor = &local);
+    ASSERT_REFUSED(pod, ERROR_FAILED_PRECONDITION, "selinux_options: this host has no SELinux",
+                   f.pod_context.selinux_options = &selinux);
+    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "selinux_options", f.pod_context.selinux_options = &selinux;
+                   f.host.has_selinux = true);
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "seccomp.localhost_ref is missing", f.pod_context.seccomp = &local);
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "apparmor: the Localhost profile has no name", f.pod_context.apparmor = &local);
+    local.localhost_ref = "mine";
+    ASSERT_TAKEN(pod, f.pod_context.seccomp = &local);
+    ASSERT_REFUSED(pod, ERROR_FAILED_PRECONDITION, "apparmor: profile mine", f.pod_context.apparmor = &local);
+    ASSERT_TAKEN(pod, f.pod_context.apparmor = &local; f.host.has_apparmor = true);
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "supplemental_groups_policy", f.pod_context.supplemental_groups_policy = 7);
     ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "namespace_options.pid: TARGET",
                    f.pod_namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET);
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "namespace_options.ipc: 9", f.pod_namespaces.ipc = 9);
@@ -128,6 +131,27 @@ static void what_a_pod_cannot_have_is_refused_by_name(void **state)
                    f.pod_namespaces.userns_options = &user);
     user.mode = RUNTIME__V1__NAMESPACE_MODE__NODE;
     ASSERT_TAKEN(pod, f.pod_namespaces.userns_options = &user);
+}
+
+static void a_pods_sysctls_are_of_its_own_namespaces(void **state)
+{
+    (void)state;
+    Runtime__V1__LinuxPodSandboxConfig__SysctlsEntry sysctl = RUNTIME__V1__LINUX_POD_SANDBOX_CONFIG__SYSCTLS_ENTRY__INIT,
+                                                     *sysctls[] = {&sysctl};
+    sysctl.value = "1";
+#define SYSCTL(name) sysctl.key = name; f.pod_linux.sysctls = sysctls; f.pod_linux.n_sysctls = 1
+
+    ASSERT_TAKEN(pod, SYSCTL("net.core.somaxconn"));
+    ASSERT_TAKEN(pod, SYSCTL("kernel.shm_rmid_forced"));
+    ASSERT_TAKEN(pod, SYSCTL("fs.mqueue.msg_max"));
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "sysctls: net.core.somaxconn is the node's", SYSCTL("net.core.somaxconn");
+                   f.pod_namespaces.network = RUNTIME__V1__NAMESPACE_MODE__NODE);
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "sysctls: kernel.msgmax is the node's", SYSCTL("kernel.msgmax");
+                   f.pod_namespaces.ipc = RUNTIME__V1__NAMESPACE_MODE__NODE);
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "sysctls: \"kernel.panic\" belongs to no namespace", SYSCTL("kernel.panic"));
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "sysctls: \"net/../kernel/panic\"", SYSCTL("net/../kernel/panic"));
+    sysctl.value = "";
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "has no value", SYSCTL("net.core.somaxconn"));
 }
 
 static void containers_without_their_own_sense_are_refused(void **state)
@@ -189,26 +213,71 @@ static void what_a_container_cannot_have_is_refused_by_name(void **state)
     Runtime__V1__Device device = RUNTIME__V1__DEVICE__INIT, *devices[] = {&device};
     Runtime__V1__CDIDevice cdi = RUNTIME__V1__CDIDEVICE__INIT, *cdis[] = {&cdi};
     Runtime__V1__WindowsContainerConfig windows = RUNTIME__V1__WINDOWS_CONTAINER_CONFIG__INIT;
-    Runtime__V1__SecurityProfile profile = RUNTIME__V1__SECURITY_PROFILE__INIT;
+#define DEVICE(host, container, access)                                                                                \
+    device.host_path = host, device.container_path = container, device.permissions = access;                           \
+    f.config.devices = devices, f.config.n_devices = 1
 
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "devices", f.config.devices = devices; f.config.n_devices = 1);
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "CDI_devices", f.config.cdi_devices = cdis;
+    ASSERT_TAKEN(container, DEVICE("/dev/null", "/dev/mine", "rw"));
+    ASSERT_TAKEN(container, DEVICE("/dev/null", "/dev/mine", ""));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "devices: host_path is missing", DEVICE("", "/a", ""));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "devices: container_path is missing", DEVICE("/a", "", ""));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "devices: host_path", DEVICE("dev", "/a", ""));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "devices: container_path", DEVICE("/a", "/a/../b", ""));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "devices: permissions", DEVICE("/a", "/a", "rx"));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "CDI_devices: \"gpu\"", cdi.name = "gpu"; f.config.cdi_devices = cdis;
                    f.config.n_cdi_devices = 1);
+    ASSERT_TAKEN(container, cdi.name = "a.com/gpu=0"; f.config.cdi_devices = cdis; f.config.n_cdi_devices = 1);
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "windows", f.config.windows = &windows);
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "stop_signal",
-                   f.config.stop_signal = RUNTIME__V1__SIGNAL__SIGNAL_SIGINT);
+    ASSERT_TAKEN(container, f.config.stop_signal = RUNTIME__V1__SIGNAL__SIGNAL_SIGRTMAXMINUS3);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "stop_signal: 99", f.config.stop_signal = 99);
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "namespace_options.pid: TARGET",
                    f.namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET);
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "supplemental_groups_policy",
-                   f.context.supplemental_groups_policy = RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Strict);
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "seccomp_profile_path",
-                   f.context.seccomp_profile_path = "localhost/x");
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "apparmor_profile", f.context.apparmor_profile = "localhost/x");
+    ASSERT_TAKEN(container, f.context.supplemental_groups_policy = RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Strict);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "supplemental_groups_policy: 2", f.context.supplemental_groups_policy = 2);
+}
+
+static void profiles_are_named_and_only_where_the_host_has_them(void **state)
+{
+    (void)state;
+    Runtime__V1__SecurityProfile profile = RUNTIME__V1__SECURITY_PROFILE__INIT;
+
+    ASSERT_TAKEN(container, f.context.seccomp_profile_path = "localhost/x");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "seccomp_profile_path", f.context.seccomp_profile_path = "localhost/");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "seccomp_profile_path", f.context.seccomp_profile_path = "x");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "seccomp_profile_path", f.context.seccomp_profile_path = "localhost/../x");
+    ASSERT_REFUSED(container, ERROR_FAILED_PRECONDITION, "apparmor: profile x", f.context.apparmor_profile = "localhost/x");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "apparmor_profile", f.context.apparmor_profile = "x");
     ASSERT_TAKEN(container, f.context.apparmor = &profile);
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "apparmor", f.context.apparmor = &profile;
-                   f.host.has_apparmor = true);
+    ASSERT_TAKEN(container, f.context.apparmor = &profile; f.host.has_apparmor = true);
     profile.profile_type = RUNTIME__V1__PROFILE_TYPE__Localhost;
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "seccomp", f.context.seccomp = &profile);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "seccomp.localhost_ref is missing", f.context.seccomp = &profile);
+    profile.localhost_ref = "/a/../b";
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "seccomp.localhost_ref", f.context.seccomp = &profile);
+    profile.profile_type = 7;
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "seccomp: 7", f.context.seccomp = &profile);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "apparmor: 7", f.context.apparmor = &profile);
+}
+
+static void the_apparmor_profile_is_the_default_unless_said_otherwise(void **state)
+{
+    (void)state;
+    Runtime__V1__SecurityProfile profile = RUNTIME__V1__SECURITY_PROFILE__INIT;
+    struct fixture f;
+    fixture_init(&f);
+
+    assert_null(spec_apparmor_profile(&f.config, &f.host));
+    f.host.has_apparmor = true;
+    assert_string_equal(spec_apparmor_profile(&f.config, &f.host), SPEC_APPARMOR_DEFAULT);
+    f.context.privileged = true;
+    assert_null(spec_apparmor_profile(&f.config, &f.host));
+    f.context.apparmor_profile = "localhost/old";
+    assert_string_equal(spec_apparmor_profile(&f.config, &f.host), "old");
+    f.context.apparmor = &profile, f.context.privileged = false;
+    assert_string_equal(spec_apparmor_profile(&f.config, &f.host), SPEC_APPARMOR_DEFAULT);
+    profile.profile_type = RUNTIME__V1__PROFILE_TYPE__Localhost, profile.localhost_ref = "localhost/mine";
+    assert_string_equal(spec_apparmor_profile(&f.config, &f.host), "mine");
+    profile.profile_type = RUNTIME__V1__PROFILE_TYPE__Unconfined;
+    assert_null(spec_apparmor_profile(&f.config, &f.host));
 }
 
 static void only_resources_that_are_honoured_are_taken(void **state)
@@ -218,22 +287,33 @@ static void only_resources_that_are_honoured_are_taken(void **state)
     Runtime__V1__LinuxContainerResources__UnifiedEntry entry =
                                                            RUNTIME__V1__LINUX_CONTAINER_RESOURCES__UNIFIED_ENTRY__INIT,
                                                        *entries[] = {&entry};
-    entry.key = "memory.oom.group", entry.value = "1";
+#define PAGES f.resources.hugepage_limits = pages; f.resources.n_hugepage_limits = 1
+#define UNIFIED(name, text) entry.key = name; entry.value = text; f.resources.unified = entries; f.resources.n_unified = 1; \
+    f.host.cgroup_version = 2
+#define SWAP(swap, memory) f.resources.memory_swap_limit_in_bytes = swap; f.resources.memory_limit_in_bytes = memory; \
+    f.host.has_swap_limit = true
 
-    ASSERT_TAKEN(container, f.resources.hugepage_limits = pages; f.resources.n_hugepage_limits = 1);
+    page.page_size = "2MB";
+    ASSERT_TAKEN(container, PAGES);
     page.limit = 1;
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "hugepage_limits", f.resources.hugepage_limits = pages;
-                   f.resources.n_hugepage_limits = 1);
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "unified", f.resources.unified = entries; f.resources.n_unified = 1);
-    ASSERT_TAKEN(container, f.resources.unified = entries; f.resources.n_unified = 1; f.host.cgroup_version = 2);
-    entry.key = "memory.high";
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "unified: \"memory.high\"", f.resources.unified = entries;
-                   f.resources.n_unified = 1; f.host.cgroup_version = 2);
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "memory_swap_limit_in_bytes",
-                   f.resources.memory_swap_limit_in_bytes = 9;
-                   f.resources.memory_limit_in_bytes = 8; f.host.has_swap_limit = true);
-    ASSERT_TAKEN(container, f.resources.memory_swap_limit_in_bytes = f.resources.memory_limit_in_bytes = 8;
-                 f.host.has_swap_limit = true);
+    ASSERT_REFUSED(container, ERROR_FAILED_PRECONDITION, "hugepage_limits: this host", PAGES);
+    ASSERT_TAKEN(container, PAGES; f.host.has_hugetlb = true);
+    page.page_size = "2";
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "hugepage_limits: \"2\"", PAGES; f.host.has_hugetlb = true);
+    ASSERT_TAKEN(container, UNIFIED("memory.oom.group", "1"));
+    ASSERT_TAKEN(container, UNIFIED("memory.high", "max"));
+    ASSERT_REFUSED(container, ERROR_FAILED_PRECONDITION, "unified: the cgroups of this host are of version 1",
+                   UNIFIED("memory.high", "max"); f.host.cgroup_version = 1);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "unified: \"cgroup.procs\"", UNIFIED("cgroup.procs", "1"));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "unified: \"../memory.high\"", UNIFIED("../memory.high", "1"));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "unified: \"memory\"", UNIFIED("memory", "1"));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "unified: memory.high has no value", UNIFIED("memory.high", ""));
+    ASSERT_TAKEN(container, SWAP(9, 8));
+    ASSERT_TAKEN(container, SWAP(-1, 8));
+    ASSERT_REFUSED(container, ERROR_FAILED_PRECONDITION, "memory_swap_limit_in_bytes", SWAP(9, 8); f.host.has_swap_limit = false);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "memory_swap_limit_in_bytes 7 is less", SWAP(7, 8));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "memory_swap_limit_in_bytes is set without", SWAP(7, 0));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "memory_swap_limit_in_bytes -2", SWAP(-2, 8));
 }
 
 static void mounts_other_than_plain_private_ones_are_refused(void **state)
@@ -270,9 +350,12 @@ int main(void)
         cmocka_unit_test(pods_without_proper_names_are_refused),
         cmocka_unit_test(a_pods_paths_addresses_and_ports_are_checked),
         cmocka_unit_test(what_a_pod_cannot_have_is_refused_by_name),
+        cmocka_unit_test(a_pods_sysctls_are_of_its_own_namespaces),
         cmocka_unit_test(containers_without_their_own_sense_are_refused),
         cmocka_unit_test(a_containers_numbers_have_ranges),
         cmocka_unit_test(what_a_container_cannot_have_is_refused_by_name),
+        cmocka_unit_test(profiles_are_named_and_only_where_the_host_has_them),
+        cmocka_unit_test(the_apparmor_profile_is_the_default_unless_said_otherwise),
         cmocka_unit_test(only_resources_that_are_honoured_are_taken),
         cmocka_unit_test(mounts_other_than_plain_private_ones_are_refused),
     };
