@@ -8,6 +8,7 @@
 #include "proto/bulkhead.pb-c.h"
 #include "proto/cri.pb-c.h"
 #include "services/imaged/imaged.h"
+#include "services/imaged/pinned.h"
 #include "services/imaged/reference.h"
 
 /* `type` is a message's C prefix in lower case: declares NAME, unpacked from the call's payload and freed with the scope. */
@@ -78,7 +79,7 @@ struct described {
     char *username;
 };
 
-static void image_describe(const struct store *store, struct image *image, struct described *ret)
+static void image_describe(const struct imaged *imaged, struct image *image, struct described *ret)
 {
     bool has_uid;
 
@@ -91,21 +92,22 @@ static void image_describe(const struct store *store, struct image *image, struc
     ret->image.n_repo_tags = image->tags.count;
     ret->image.repo_digests = image->digests.list;
     ret->image.n_repo_digests = image->digests.count;
-    ret->image.size = image_bytes(store, image);
+    ret->image.size = image_bytes(&imaged->store, image);
+    ret->image.pinned = image_is_pinned(image, imaged->config->pinned_images);
     ret->image.spec = &ret->spec;
     image_config_user(image->config->user, &has_uid, &ret->uid.value, &ret->username);
     ret->image.username = ret->username;
     ret->image.uid = has_uid ? &ret->uid : NULL;
 }
 
-static void images_pack(struct store *store, struct image **images, size_t count, struct ipc_reply *reply)
+static void images_pack(const struct imaged *imaged, struct image **images, size_t count, struct ipc_reply *reply)
 {
     Runtime__V1__ListImagesResponse response = RUNTIME__V1__LIST_IMAGES_RESPONSE__INIT;
     autofree struct described *described = xcalloc(count + 1, sizeof(*described));
     autofree Runtime__V1__Image **list = xcalloc(count + 1, sizeof(*list));
 
     for (size_t i = 0; i < count; i++) {
-        image_describe(store, images[i], &described[i]);
+        image_describe(imaged, images[i], &described[i]);
         list[i] = &described[i].image;
     }
     response.images = list;
@@ -141,13 +143,14 @@ static size_t images_of_name(const struct store *store, const char *filter, stru
     return count;
 }
 
-static struct error *images_list(struct store *store, const char *filter, struct ipc_reply *reply)
+static struct error *images_list(struct imaged *imaged, const char *filter, struct ipc_reply *reply)
 {
+    struct store *store = &imaged->store;
     autofree struct image **images = xcalloc(store->image_count + 1, sizeof(*images));
     size_t count = 0;
 
     if (!filter) {
-        images_pack(store, store->images, store->image_count, reply);
+        images_pack(imaged, store->images, store->image_count, reply);
         return NULL;
     }
     if (reference_is_name(filter))
@@ -156,7 +159,7 @@ static struct error *images_list(struct store *store, const char *filter, struct
         TRY(store_find(store, filter, &images[0]));
         count = images[0] ? 1 : 0;
     }
-    images_pack(store, images, count, reply);
+    images_pack(imaged, images, count, reply);
     return NULL;
 }
 
@@ -167,7 +170,7 @@ static struct error *list_handle(void *state, const struct ipc_call *call, struc
     struct store *store = &((struct imaged *)state)->store;
 
     pthread_mutex_lock(&store->lock);
-    struct error *failure = images_list(store, spec && spec->image[0] ? spec->image : NULL, reply);
+    struct error *failure = images_list(state, spec && spec->image[0] ? spec->image : NULL, reply);
     pthread_mutex_unlock(&store->lock);
     return failure;
 }
@@ -187,7 +190,7 @@ static char *image_info(const struct image *image)
     return json_dumps(info, JSON_COMPACT);
 }
 
-static struct error *image_status(struct store *store, const char *name, bool is_verbose, struct ipc_reply *reply)
+static struct error *image_status(struct imaged *imaged, const char *name, bool is_verbose, struct ipc_reply *reply)
 {
     Runtime__V1__ImageStatusResponse response = RUNTIME__V1__IMAGE_STATUS_RESPONSE__INIT;
     Runtime__V1__ImageStatusResponse__InfoEntry entry = RUNTIME__V1__IMAGE_STATUS_RESPONSE__INFO_ENTRY__INIT;
@@ -196,9 +199,9 @@ static struct error *image_status(struct store *store, const char *name, bool is
     autofree char *info = NULL;
     struct image *image = NULL;
 
-    TRY(store_find(store, name, &image));
+    TRY(store_find(&imaged->store, name, &image));
     if (image) {
-        image_describe(store, image, &described);
+        image_describe(imaged, image, &described);
         response.image = &described.image;
     }
     if (image && is_verbose) {
@@ -221,7 +224,7 @@ static struct error *status_handle(void *state, const struct ipc_call *call, str
 
     TRY(name_get(request->image, &name));
     pthread_mutex_lock(&store->lock);
-    struct error *failure = image_status(store, name, request->verbose, reply);
+    struct error *failure = image_status(state, name, request->verbose, reply);
     pthread_mutex_unlock(&store->lock);
     return failure;
 }

@@ -207,7 +207,7 @@ static struct error *attachment_note_ips(struct pod *pod, const struct cni_netwo
 
     TRY(cni_result_parse((const char *)attachment->result.data, attachment->result.len, cni_network_version(network),
                          &result));
-    TRY(cni_result_pod_ips(result, attachment->interface, &ips, &count));
+    TRY(cni_result_pod_ips(result, attachment->interface, pod->d->config->cni_ip_pref, &ips, &count));
     char **copies = xcalloc(count + 1, sizeof(*copies));
     for (size_t i = 0; i < count; i++)
         copies[i] = xstrdup(ips[i]);

@@ -121,8 +121,8 @@ static inline char *census_at_rest(struct fixture *fixture)
     return node_census_at_rest(&fixture->node);
 }
 
-/* Registry, image, node; the namespaces are this process's own. */
-static inline int fixture_open(void **state)
+/* Registry, image, node; the namespaces are this process's own. extra: as node_open() has it. */
+static inline int fixture_open_with(void **state, const char *extra)
 {
     struct fixture *fixture = xcalloc(1, sizeof(*fixture));
     autofree char *id = NULL;
@@ -131,12 +131,17 @@ static inline int fixture_open(void **state)
     *state = fixture;
     check(registry_server_start(&fixture->registry));
     check(registry_server_push(&fixture->registry, "library/busybox", "test", 0));
-    check(node_open(&fixture->node, fixture->registry.url, NULL));
+    check(node_open(&fixture->node, fixture->registry.url, extra));
     fixture->work = (struct workload){.node = &fixture->node, .client = fixture->node.client};
     check(node_wait_ready(&fixture->node));
     check(workload_pull(&fixture->work, busybox, &id));
     fixture->census = census_at_rest(fixture);
     return 0;
+}
+
+static inline int fixture_open(void **state)
+{
+    return fixture_open_with(state, NULL);
 }
 
 static inline int fixture_close(void **state)

@@ -172,7 +172,7 @@ static const char push_script[] =
     "cp /bin/busybox root/bin/busybox\n"
     "for a in sh ls cat echo sleep true false id date env mount ps wc head tail hostname ip seq test stat kill nc; do ln -s busybox root/bin/$a; done\n"
     "echo 'root:x:0:0:root:/root:/bin/sh' > root/etc/passwd; echo 'user:x:1000:1000::/:/bin/sh' >> root/etc/passwd\n"
-    "echo 'root:x:0:' > root/etc/group; echo 'user:x:1000:' >> root/etc/group\n"
+    "echo 'root:x:0:' > root/etc/group; echo 'user:x:1000:' >> root/etc/group; echo 'team:x:5000:user' >> root/etc/group\n"
     "umoci init --layout layout; umoci new --image layout:t\n"
     "umoci insert --image layout:t root/bin /bin; umoci insert --image layout:t root/etc /etc\n"
     "if [ %zu -gt 0 ]; then head -c %zu /dev/urandom > root/filler; umoci insert --image layout:t root/filler /filler; fi\n"

@@ -106,10 +106,10 @@ const struct cni_ip *cni_result_ip(const struct cni_result *result, size_t index
 /* The answer in the network's version, as the next plugin and DEL want it. The caller frees it. */
 char *cni_result_text(const struct cni_result *result);
 
-/* The pod's addresses on `interface`, the first IPv4 one first. The strings are the result's; the caller frees the
- * array. INTERNAL when there is none. */
-struct error *cni_result_pod_ips(const struct cni_result *result, const char *interface, const char ***ret_ips,
-                                 size_t *ret_count) __attribute__((warn_unused_result));
+/* The pod's addresses on `interface`, the first of the preferred kind ("ipv4", "ipv6"; "cni": any) first, the others in the
+ * plugins' order. The strings are the result's; the caller frees the array. INTERNAL when there is none. */
+struct error *cni_result_pod_ips(const struct cni_result *result, const char *interface, const char *preference,
+                                 const char ***ret_ips, size_t *ret_count) __attribute__((warn_unused_result));
 
 /* The error of a plugin that failed: its JSON (code, msg, details) if it printed one, else its standard error. Code 11
  * (try again later) is UNAVAILABLE, all others INTERNAL. wait_status is waitpid's. Never NULL. */

@@ -191,27 +191,32 @@ static bool ip_is_on(const struct cni_result *result, const struct cni_ip *ip, c
     return sandbox && sandbox[0] && strcmp(json_string_value(json_object_get(entry, "name")), interface) == 0;
 }
 
-struct error *cni_result_pod_ips(const struct cni_result *result, const char *interface, const char ***ret_ips,
-                                 size_t *ret_count)
+static bool is_preferred(const struct cni_ip *ip, const char *preference)
+{
+    return strcmp(preference, "cni") == 0 || ip->family == (strcmp(preference, "ipv6") == 0 ? AF_INET6 : AF_INET);
+}
+
+struct error *cni_result_pod_ips(const struct cni_result *result, const char *interface, const char *preference,
+                                 const char ***ret_ips, size_t *ret_count)
 {
     autofree const char **ips = xcalloc(CNI_IPS_MAX, sizeof(*ips));
-    size_t count = 0, first_ipv4 = 0;
-    bool has_ipv4 = false;
+    size_t count = 0, first = 0;
+    bool has_first = false;
 
     for (size_t i = 0; i < result->ip_count; i++) {
         if (!ip_is_on(result, &result->ips[i], interface))
             continue;
-        if (result->ips[i].family == AF_INET && !has_ipv4) {
-            has_ipv4 = true;
-            first_ipv4 = count;
+        if (!has_first && is_preferred(&result->ips[i], preference)) {
+            has_first = true;
+            first = count;
         }
         ips[count++] = result->ips[i].address;
     }
     if (count == 0)
         return error_new(ERROR_INTERNAL, "the CNI plugins gave no address on %s", interface);
-    const char *first = ips[first_ipv4];
-    memmove(ips + 1, ips, first_ipv4 * sizeof(*ips));
-    ips[0] = first;
+    const char *address = ips[first];
+    memmove(ips + 1, ips, first * sizeof(*ips));
+    ips[0] = address;
     *ret_ips = TAKE(ips);
     *ret_count = count;
     return NULL;

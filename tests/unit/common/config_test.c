@@ -60,6 +60,10 @@ static void an_empty_object_gives_the_defaults(void **state)
     assert_string_equal(config->address, "/run/bulkhead/bulkhead.sock");
     assert_string_equal(config->cni_bin_dirs[1], "/usr/lib/cni");
     assert_null(config->cni_bin_dirs[2]);
+    assert_string_equal(config->cdi_spec_dirs[1], "/var/run/cdi");
+    assert_null(config->cdi_spec_dirs[2]);
+    assert_null(config->pinned_images[0]);
+    assert_string_equal(config->cni_ip_pref, "ipv4");
     assert_int_equal(config->uid_first, 61300);
     assert_string_equal(config->stream_server_address, "127.0.0.1");
     assert_int_equal(config->stream_server_port, 0);
@@ -75,7 +79,8 @@ static void every_key_is_taken(void **state)
     (void)state;
     put("{\"root\": \"/r\", \"state\": \"/s\", \"programs\": \"/p\",\n"
         " \"grpc\": {\"address\": \"unix:///a.sock\"}, \"registry\": {\"config_path\": \"/c\"},\n"
-        " \"cni\": {\"conf_dir\": \"/n\", \"bin_dirs\": [\"/b\"], \"timeout_seconds\": 9},\n"
+        " \"cni\": {\"conf_dir\": \"/n\", \"bin_dirs\": [\"/b\"], \"timeout_seconds\": 9, \"ip_pref\": \"cni\"},\n"
+        " \"cdi_spec_dirs\": [], \"pinned_images\": [\"pause:*\"],"
         " \"runtimes\": {\"crun\": {\"path\": \"/x/crun\"}, \"other\": {\"path\": \"/x/other\"}},\n"
         " \"default_runtime_name\": \"other\", \"seccomp_profiles_dir\": \"/sp\", \"cgroup_driver\": \"cgroupfs\",\n"
         " \"log_level\": \"debug\", \"uid_first\": 70000,"
@@ -87,6 +92,9 @@ static void every_key_is_taken(void **state)
     assert_string_equal(config->cni_conf_dir, "/n");
     assert_string_equal(config->cni_bin_dirs[0], "/b");
     assert_null(config->cni_bin_dirs[1]);
+    assert_null(config->cdi_spec_dirs[0]);
+    assert_string_equal(config->pinned_images[0], "pause:*");
+    assert_string_equal(config->cni_ip_pref, "cni");
     assert_int_equal(config->cni_timeout_s, 9);
     assert_int_equal(config->runtime_count, 2);
     assert_string_equal(config->runtimes[1].path, "/x/other");
@@ -102,6 +110,9 @@ static void mistakes_are_named_with_their_line(void **state)
     (void)state;
     expect_bad("{\n\"root\": \"/r\",\n\"rooot\": \"/r\"}", "3", "rooot: unknown key");
     expect_bad("{\n\n\"cni\": {\n\"conf_dir\": 7}}", "4", "cni.conf_dir: must be a string");
+    expect_bad("{\"pinned_images\": \"x\"}", "1", "must be a list of strings");
+    expect_bad("{\"pinned_images\": [\"\"]}", "1", "empty string");
+    expect_bad("{\"cni\": {\"ip_pref\": \"ipv5\"}}", "1", "'ipv5' is none of");
     expect_bad("{\"cni\": {\"bin_dirs\":\n[\"/x\",\n\"y\"]}}", "1", "'y' is no absolute path");
     expect_bad("{\n\"cni\": {\"note\": {\"conf_dir\": \"/x\"},\n\"timeout_seconds\": 0}}", "2", "cni.note: unknown key");
     expect_bad("{\n\"stream_server_address\": \"localhost\"}", "2", "'localhost' is no IP address");

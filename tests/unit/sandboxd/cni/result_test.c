@@ -64,12 +64,27 @@ static void the_pods_addresses_are_those_inside_it_ipv4_first(void **state)
     autofree const char **ips = NULL, **none = NULL;
     size_t count = 0;
 
-    assert_null(cni_result_pod_ips(result, "eth0", &ips, &count));
+    assert_null(cni_result_pod_ips(result, "eth0", "ipv4", &ips, &count));
     assert_int_equal(count, 2);
     assert_string_equal(ips[0], "10.88.0.5");
     assert_string_equal(ips[1], "fd00::5");
-    autoptr(error) error = cni_result_pod_ips(result, "bk0", &none, &count);
+    autoptr(error) error = cni_result_pod_ips(result, "bk0", "ipv4", &none, &count);
     assert_int_equal(error->code, ERROR_INTERNAL);
+}
+
+static void the_configuration_says_whose_address_comes_first(void **state)
+{
+    (void)state;
+    autoptr(cni_result) result = parse(middle_text, "0.4.0");
+    static const char *const preferences[] = {"ipv6", "cni"};
+
+    for (size_t i = 0; i < 2; i++) {
+        autofree const char **ips = NULL;
+        size_t count = 0;
+        assert_null(cni_result_pod_ips(result, "eth0", preferences[i], &ips, &count));
+        assert_string_equal(ips[0], "fd00::5");
+        assert_string_equal(ips[1], "10.88.0.5");
+    }
 }
 
 static void an_answer_without_interfaces_is_the_pods(void **state)
@@ -79,7 +94,7 @@ static void an_answer_without_interfaces_is_the_pods(void **state)
     autofree const char **ips = NULL;
     size_t count = 0;
 
-    assert_null(cni_result_pod_ips(result, "eth0", &ips, &count));
+    assert_null(cni_result_pod_ips(result, "eth0", "ipv4", &ips, &count));
     assert_int_equal(count, 1);
     assert_string_equal(ips[0], "10.1.0.2");
 }
@@ -208,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_read_with_gateway_and_interface),
         cmocka_unit_test(the_pods_addresses_are_those_inside_it_ipv4_first),
+        cmocka_unit_test(the_configuration_says_whose_address_comes_first),
         cmocka_unit_test(an_answer_without_interfaces_is_the_pods),
         cmocka_unit_test(an_answer_is_handed_on_in_the_networks_version),
         cmocka_unit_test(an_answer_without_a_version_has_the_networks),
