@@ -42,8 +42,8 @@ static struct attach_session *session_find(struct attach *attach, uint64_t numbe
     struct attach_session *session;
 
     LIST_FOREACH(session, &attach->sessions, all)
-        if (session->number == number)
-            return session;
+    if (session->number == number)
+        return session;
     return NULL;
 }
 
@@ -109,8 +109,8 @@ void attach_copy(struct attach *attach, uint32_t stream, const uint8_t *bytes, s
 
     pthread_mutex_lock(&attach->lock);
     LIST_FOREACH(session, &attach->sessions, all)
-        if (session->fds[stream] >= 0)
-            session_copy(session, stream, bytes, size);
+    if (session->fds[stream] >= 0)
+        session_copy(session, stream, bytes, size);
     pthread_mutex_unlock(&attach->lock);
 }
 

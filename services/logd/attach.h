@@ -30,8 +30,10 @@ struct attach {
 void attach_init(struct attach *attach);
 void attach_fini(struct attach *attach);
 
-/* Takes the descriptors (-1: none), whatever comes of it. One that is known keeps its own. RESOURCE_EXHAUSTED: there are too many. */
-struct error *attach_add(struct attach *attach, uint64_t number, const int fds[LOG_NOTE_STREAMS]) __attribute__((warn_unused_result));
+/* Takes the descriptors (-1: none), whatever comes of it. One that is known keeps its own. RESOURCE_EXHAUSTED: there
+ * are too many. */
+struct error *attach_add(struct attach *attach, uint64_t number, const int fds[LOG_NOTE_STREAMS])
+    __attribute__((warn_unused_result));
 void attach_remove(struct attach *attach, uint64_t number); /* one that is not there is fine */
 
 /* Writes the bytes to each session's pipe of that stream. One that is full is closed. */

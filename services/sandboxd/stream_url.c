@@ -22,7 +22,9 @@ struct session {
 };
 
 static const char *const kind_names[] = {
-    [STREAM_EXEC] = "exec", [STREAM_ATTACH] = "attach", [STREAM_PORT_FORWARD] = "portforward",
+    [STREAM_EXEC] = "exec",
+    [STREAM_ATTACH] = "attach",
+    [STREAM_PORT_FORWARD] = "portforward",
 };
 
 /* STATE/stream_address, "HOST:PORT": the supervisor writes it once it listens there. */
@@ -54,7 +56,8 @@ static struct error *secret_make(char secret[STREAM_SECRET_SIZE])
 }
 
 /* A call that is made again gets another URL; one that nobody has used ends in a minute. */
-static struct error *token_register(struct pod *pod, const struct ipc_call *call, const struct session *session, const char *secret)
+static struct error *token_register(struct pod *pod, const struct ipc_call *call, const struct session *session,
+                                    const char *secret)
 {
     struct shim_client *client = pod_shim(pod);
     struct shim_patience patience = call_patience(call);
@@ -75,7 +78,8 @@ static struct error *token_register(struct pod *pod, const struct ipc_call *call
     return failure;
 }
 
-static struct error *url_make(struct pod *pod, const struct ipc_call *call, const struct session *session, char **ret_url)
+static struct error *url_make(struct pod *pod, const struct ipc_call *call, const struct session *session,
+                              char **ret_url)
 {
     char secret[STREAM_SECRET_SIZE];
     autofree char *address = NULL;
@@ -112,8 +116,8 @@ static uint32_t flags_of(bool has_stdin, bool has_stdout, bool has_stderr, bool 
            (is_tty ? STREAM_TTY : 0);
 }
 
-struct error *stream_url_exec(struct container *container, const struct ipc_call *call, const Runtime__V1__ExecRequest *request,
-                              char **ret_url)
+struct error *stream_url_exec(struct container *container, const struct ipc_call *call,
+                              const Runtime__V1__ExecRequest *request, char **ret_url)
 {
     struct session session = {.kind = STREAM_EXEC, .container = container->record->id};
     autofree char *process = NULL;
@@ -126,8 +130,8 @@ struct error *stream_url_exec(struct container *container, const struct ipc_call
     return url_make(container->pod, call, &session, ret_url);
 }
 
-struct error *stream_url_attach(struct container *container, const struct ipc_call *call, const Runtime__V1__AttachRequest *request,
-                                char **ret_url)
+struct error *stream_url_attach(struct container *container, const struct ipc_call *call,
+                                const Runtime__V1__AttachRequest *request, char **ret_url)
 {
     struct session session = {.kind = STREAM_ATTACH, .container = container->record->id};
 

@@ -1,5 +1,5 @@
-/* Attach of a whole node, with this program as the stream process: what sessions see of a container's output and its log of them, who has its
- * input, and deaths of logd and shim in the middle. */
+/* Attach of a whole node, with this program as the stream process: what sessions see of a container's output and its
+ * log of them, who has its input, and deaths of logd and shim in the middle. */
 #include "tests/integration/session_node.h"
 
 /* It says a line for each that it is given, and its end. */
@@ -23,7 +23,8 @@ static char *log_text(struct scene *scene)
     return text;
 }
 
-static void scene_open_interactive(struct scene *scene, struct fixture *fixture, const char *name, const char *script, bool is_once, bool is_tty)
+static void scene_open_interactive(struct scene *scene, struct fixture *fixture, const char *name, const char *script,
+                                   bool is_once, bool is_tty)
 {
     scene_make(scene, fixture, name, script);
     scene->container.config.stdin = true;
@@ -175,7 +176,8 @@ static void a_container_without_stdin_has_none(void **state)
     struct stream_peer peer;
     struct scene scene;
 
-    scene_open(&scene, fixture, "without", "readlink /proc/self/fd/0; cat; echo eof; while :; do echo tick; sleep 0.1; done");
+    scene_open(&scene, fixture, "without",
+               "readlink /proc/self/fd/0; cat; echo eof; while :; do echo tick; sleep 0.1; done");
     await_log(&scene, "eof");
     attach_init(fixture, &peer, scene.id, ALL);
     check(stream_peer_start(&peer));
@@ -194,7 +196,8 @@ static void a_terminal_is_attached_to(void **state)
     struct stream_peer peer, plain;
     struct scene scene;
 
-    scene_open_interactive(&scene, fixture, "terminal", "stty -echo; echo ready; while read x; do echo said $x; done", true, true);
+    scene_open_interactive(&scene, fixture, "terminal", "stty -echo; echo ready; while read x; do echo said $x; done",
+                           true, true);
     await_log(&scene, "ready");
     attach_init(fixture, &peer, scene.id, TERMINAL);
     attach_init(fixture, &plain, scene.id, ALL); /* who does not ask for a terminal gets its one output */
@@ -238,7 +241,8 @@ static void a_slow_session_ends_and_the_log_is_whole(void **state)
     struct stream_peer slow, quick;
     struct scene scene;
 
-    scene_open_interactive(&scene, fixture, "slow", "read x; seq 1000000; echo last; while :; do sleep 1; done", false, false);
+    scene_open_interactive(&scene, fixture, "slow", "read x; seq 1000000; echo last; while :; do sleep 1; done", false,
+                           false);
     attach_init(fixture, &slow, scene.id, OUTPUTS);
     attach_init(fixture, &quick, scene.id, STREAM_STDIN);
     check(stream_peer_start(&slow));
@@ -274,8 +278,8 @@ static void expect_as_logged(struct scene *scene, struct stream_peer *peer)
         size_t at = 0;
         while (log[at] && log[at] == peer->output[1][at])
             at++;
-        fail_msg("the session's output departs from the log at %zu of %zu: \"%.40s\" instead of \"%.40s\"", at, strlen(log),
-                 peer->output[1] + at, log + at);
+        fail_msg("the session's output departs from the log at %zu of %zu: \"%.40s\" instead of \"%.40s\"", at,
+                 strlen(log), peer->output[1] + at, log + at);
     }
 }
 
@@ -283,8 +287,9 @@ static const char counting[] = "read x; i=0; while [ $i -lt 4000 ]; do echo line
 
 static void output_is_whole_over_deaths_of_logd(void **state)
 {
-    static const char *const points[] = {"logd.take.before_splice", "logd.take.spliced", "logd.take.noted", "logd.take.read",
-                                         "logd.take.done", "logd.append.before", "logd.append.done"};
+    static const char *const points[] = {"logd.take.before_splice", "logd.take.spliced", "logd.take.noted",
+                                         "logd.take.read",          "logd.take.done",    "logd.append.before",
+                                         "logd.append.done"};
     struct fixture *fixture = *state;
 
     for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
@@ -311,7 +316,8 @@ static void output_is_whole_over_deaths_of_the_shim(void **state)
     struct stream_peer peer;
     struct scene scene;
 
-    scene_open_interactive(&scene, fixture, "shim", "read x; i=0; while [ $i -lt 40000 ]; do echo line $i; i=$((i+1)); done; exit 21", false,
+    scene_open_interactive(&scene, fixture, "shim",
+                           "read x; i=0; while [ $i -lt 40000 ]; do echo line $i; i=$((i+1)); done; exit 21", false,
                            false);
     attach_init(fixture, &peer, scene.id, ALL);
     failpoint_set("shim.stream.before_attach", "kill");

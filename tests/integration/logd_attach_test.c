@@ -1,5 +1,5 @@
-/* logd's part of attach sessions: what is announced is awaited, what is copied is whole, what is asked wrongly is refused, and a session's
- * end leaves its log alone. */
+/* logd's part of attach sessions: what is announced is awaited, what is copied is whole, what is asked wrongly is
+ * refused, and a session's end leaves its log alone. */
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -19,7 +19,8 @@
 #include "common/memory.h"
 #include "tests/integration/logd/harness.h"
 
-static void say(struct harness *harness, const struct box *box, struct logd_message message, const int *fds, size_t count)
+static void say(struct harness *harness, const struct box *box, struct logd_message message, const int *fds,
+                size_t count)
 {
     message.version = LOGD_VERSION;
     snprintf(message.id, sizeof(message.id), "%s", box->id);
@@ -45,7 +46,8 @@ static void say_add(struct harness *harness, struct box *box, uint32_t sessions)
 {
     int fds[] = {box->memfd, box->private_[0], box->private_[1], box->file, box->from[0], box->from[1]};
 
-    say(harness, box, (struct logd_message){.type = LOGD_ADD, .generation = box->generation, .sessions = sessions}, fds, 6);
+    say(harness, box, (struct logd_message){.type = LOGD_ADD, .generation = box->generation, .sessions = sessions}, fds,
+        6);
 }
 
 /* Two turns of logd's loop: whoever had something to do has done it. */
@@ -62,7 +64,8 @@ static int attach(struct harness *harness, const struct box *box, uint64_t numbe
     int ends[2];
 
     assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-    say(harness, box, (struct logd_message){.type = LOGD_ATTACH, .generation = number, .flags = LOGD_STDOUT}, &ends[1], 1);
+    say(harness, box, (struct logd_message){.type = LOGD_ATTACH, .generation = number, .flags = LOGD_STDOUT}, &ends[1],
+        1);
     close(ends[1]);
     return ends[0];
 }
@@ -203,7 +206,8 @@ static void what_is_asked_wrongly_is_refused(void **state)
     struct box *box = fixture.box, absent = {.id = "absent"};
     say_add(&fixture.harness, box, 0);
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    say(&fixture.harness, box, (struct logd_message){.type = LOGD_ATTACH, .flags = LOGD_STDOUT | LOGD_STDERR}, &ends[1], 1);
+    say(&fixture.harness, box, (struct logd_message){.type = LOGD_ATTACH, .flags = LOGD_STDOUT | LOGD_STDERR}, &ends[1],
+        1);
     hear(&fixture.harness, LOGD_ERROR);
     say(&fixture.harness, box, (struct logd_message){.type = LOGD_ATTACH, .flags = 0}, NULL, 0);
     hear(&fixture.harness, LOGD_ERROR);

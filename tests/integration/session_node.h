@@ -10,10 +10,15 @@
 #include "tests/support/stream_peer.h"
 
 enum { SESSION_CALL_MS = 60000, SESSION_LIMIT_S = 60 };
-enum { OUTPUTS = STREAM_STDOUT | STREAM_STDERR, ALL = OUTPUTS | STREAM_STDIN, TERMINAL = STREAM_STDIN | STREAM_STDOUT | STREAM_TTY };
+enum {
+    OUTPUTS = STREAM_STDOUT | STREAM_STDERR,
+    ALL = OUTPUTS | STREAM_STDIN,
+    TERMINAL = STREAM_STDIN | STREAM_STDOUT | STREAM_TTY
+};
 
 /* Each: one call; the caller frees the URL. */
-static inline struct error *exec_url(struct fixture *fixture, const char *id, const char *const *command, uint32_t flags, char **ret)
+static inline struct error *exec_url(struct fixture *fixture, const char *id, const char *const *command,
+                                     uint32_t flags, char **ret)
 {
     Runtime__V1__ExecRequest request = RUNTIME__V1__EXEC_REQUEST__INIT;
     Runtime__V1__ExecResponse *reply;
@@ -26,7 +31,8 @@ static inline struct error *exec_url(struct fixture *fixture, const char *id, co
     request.stdout = flags & STREAM_STDOUT;
     request.stderr = flags & STREAM_STDERR;
     request.tty = flags & STREAM_TTY;
-    TRY(CRI_CALL(fixture->node.client, "RuntimeService", "Exec", &request.base, SESSION_CALL_MS, exec_response, &reply));
+    TRY(CRI_CALL(fixture->node.client, "RuntimeService", "Exec", &request.base, SESSION_CALL_MS, exec_response,
+                 &reply));
     *ret = xstrdup(reply->url);
     runtime__v1__exec_response__free_unpacked(reply, NULL);
     return NULL;
@@ -42,7 +48,8 @@ static inline struct error *attach_url(struct fixture *fixture, const char *id, 
     request.stdout = flags & STREAM_STDOUT;
     request.stderr = flags & STREAM_STDERR;
     request.tty = flags & STREAM_TTY;
-    TRY(CRI_CALL(fixture->node.client, "RuntimeService", "Attach", &request.base, SESSION_CALL_MS, attach_response, &reply));
+    TRY(CRI_CALL(fixture->node.client, "RuntimeService", "Attach", &request.base, SESSION_CALL_MS, attach_response,
+                 &reply));
     *ret = xstrdup(reply->url);
     runtime__v1__attach_response__free_unpacked(reply, NULL);
     return NULL;
@@ -54,13 +61,15 @@ static inline struct error *forward_url(struct fixture *fixture, const char *pod
     Runtime__V1__PortForwardResponse *reply;
 
     request.pod_sandbox_id = (char *)pod;
-    TRY(CRI_CALL(fixture->node.client, "RuntimeService", "PortForward", &request.base, SESSION_CALL_MS, port_forward_response, &reply));
+    TRY(CRI_CALL(fixture->node.client, "RuntimeService", "PortForward", &request.base, SESSION_CALL_MS,
+                 port_forward_response, &reply));
     *ret = xstrdup(reply->url);
     runtime__v1__port_forward_response__free_unpacked(reply, NULL);
     return NULL;
 }
 
-static inline void exec_init(struct fixture *fixture, struct stream_peer *peer, const char *id, const char *script, uint32_t flags)
+static inline void exec_init(struct fixture *fixture, struct stream_peer *peer, const char *id, const char *script,
+                             uint32_t flags)
 {
     const char *const command[] = {"/bin/sh", "-c", script, NULL};
     autofree char *url = NULL;

@@ -1,5 +1,5 @@
-/* Exec and PortForward of a whole node, with this program as the stream process: which calls are refused, and what sessions come to while
- * each daemon is killed. */
+/* Exec and PortForward of a whole node, with this program as the stream process: which calls are refused, and what
+ * sessions come to while each daemon is killed. */
 #include "tests/integration/session_node.h"
 
 static const char idle[] = "while :; do sleep 1; done";
@@ -16,13 +16,16 @@ static void what_cannot_be_has_its_code(void **state)
     check_refused(exec_url(fixture, "absent", true_command, OUTPUTS, &url), ERROR_NOT_FOUND, "absent");
     check_refused(attach_url(fixture, "absent", OUTPUTS, &url), ERROR_NOT_FOUND, "absent");
     check_refused(forward_url(fixture, "absent", &url), ERROR_NOT_FOUND, "absent");
-    check_refused(exec_url(fixture, scene.id, true_command, ALL | STREAM_TTY, &url), ERROR_INVALID_ARGUMENT, "tty and stderr");
+    check_refused(exec_url(fixture, scene.id, true_command, ALL | STREAM_TTY, &url), ERROR_INVALID_ARGUMENT,
+                  "tty and stderr");
     check_refused(attach_url(fixture, scene.id, ALL | STREAM_TTY, &url), ERROR_INVALID_ARGUMENT, "tty and stderr");
-    check_refused(exec_url(fixture, scene.id, true_command, STREAM_TTY, &url), ERROR_INVALID_ARGUMENT, "stdin, stdout, or stderr");
+    check_refused(exec_url(fixture, scene.id, true_command, STREAM_TTY, &url), ERROR_INVALID_ARGUMENT,
+                  "stdin, stdout, or stderr");
     check_refused(attach_url(fixture, scene.id, 0, &url), ERROR_INVALID_ARGUMENT, "stdin, stdout, or stderr");
     check_refused(exec_url(fixture, scene.id, empty, OUTPUTS, &url), ERROR_INVALID_ARGUMENT, "command is empty");
     check(workload_stop(&fixture->work, scene.id, 0));
-    check_refused(exec_url(fixture, scene.id, true_command, OUTPUTS, &url), ERROR_FAILED_PRECONDITION, "CONTAINER_EXITED");
+    check_refused(exec_url(fixture, scene.id, true_command, OUTPUTS, &url), ERROR_FAILED_PRECONDITION,
+                  "CONTAINER_EXITED");
     check_refused(attach_url(fixture, scene.id, OUTPUTS, &url), ERROR_FAILED_PRECONDITION, "CONTAINER_EXITED");
     check(workload_pod_stop(&fixture->work, scene.pod_id));
     check_refused(forward_url(fixture, scene.pod_id, &url), ERROR_FAILED_PRECONDITION, "is not running");
@@ -82,7 +85,8 @@ static void an_exec_is_run_as_the_container_is(void **state)
     struct scene scene;
 
     scene_open(&scene, fixture, "as", idle);
-    exec_init(fixture, &peer, scene.id, "stty -echo; tty; echo $TERM; cat /proc/self/status | grep Uid: | cut -f2; read x; exit $x", TERMINAL);
+    exec_init(fixture, &peer, scene.id,
+              "stty -echo; tty; echo $TERM; cat /proc/self/status | grep Uid: | cut -f2; read x; exit $x", TERMINAL);
     check(stream_peer_start(&peer));
     check(stream_peer_wait_output(&peer, 1, "xterm"));
     check(stream_peer_write(&peer, "77\n"));
@@ -93,7 +97,8 @@ static void an_exec_is_run_as_the_container_is(void **state)
     scene_close(&scene);
 }
 
-static const char *const victims[] = {"sandboxd", "shim", "logd", "criapi", "imaged", "supervisor", "keeper", "backstop"};
+static const char *const victims[] = {"sandboxd", "shim",       "logd",   "criapi",
+                                      "imaged",   "supervisor", "keeper", "backstop"};
 
 static void a_session_lives_while_each_daemon_is_killed(void **state)
 {

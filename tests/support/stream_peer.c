@@ -334,9 +334,11 @@ struct error *stream_peer_wait_output(struct stream_peer *peer, int stream, cons
         bool was_over = peer->is_ended || peer->has_failed;
         turn(peer);
         if (was_over && !strstr(peer->output[stream], text))
-            return error_new(ERROR_ABORTED, "the session is over without \"%s\": \"%.400s\" %.250s", text, peer->output[stream], peer->failed.text);
+            return error_new(ERROR_ABORTED, "the session is over without \"%s\": \"%.400s\" %.250s", text,
+                             peer->output[stream], peer->failed.text);
         if (clock_boottime_ns() > until_ns)
-            return error_new(ERROR_DEADLINE_EXCEEDED, "no \"%s\" after %d s: \"%.400s\"", text, LIMIT_MS / 1000, peer->output[stream]);
+            return error_new(ERROR_DEADLINE_EXCEEDED, "no \"%s\" after %d s: \"%.400s\"", text, LIMIT_MS / 1000,
+                             peer->output[stream]);
     }
     return NULL;
 }
@@ -378,7 +380,8 @@ static struct error *connected(int fd)
 struct error *stream_peer_connect(struct stream_peer *peer, unsigned port, int family, int *ret_fd)
 {
     int64_t until_ns = clock_boottime_ns() + (int64_t)LIMIT_MS * NS_PER_MS;
-    struct stream_message message = {.type = STREAM_CONNECT, .serial = ++peer->serial, .port = port, .family = (uint32_t)family};
+    struct stream_message message = {
+        .type = STREAM_CONNECT, .serial = ++peer->serial, .port = port, .family = (uint32_t)family};
     unsigned asked_at = 0;
 
     while (clock_boottime_ns() < until_ns) {

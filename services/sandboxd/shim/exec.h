@@ -1,5 +1,6 @@
-/* A command that an OCI runtime begins in a container, for ExecSync or for a streaming session: begun at most once, with its true status,
- * over a shim's death too. What runs is on record (exec/NAME), its descriptors are in the store. */
+/* A command that an OCI runtime begins in a container, for ExecSync or for a streaming session: begun at most once,
+ * with its true status, over a shim's death too. What runs is on record (exec/NAME), its descriptors are in the store.
+ */
 #pragma once
 
 #include "common/process_id.h"
@@ -12,19 +13,19 @@ enum { EXEC_VERSION = 1, EXEC_NAME_SIZE = 40, EXEC_SYNC_NAME_LENGTH = 16, EXEC_S
 enum exec_state { EXEC_BEGUN = 1, EXEC_RUNS, EXEC_DONE };
 
 struct exec_record {
-    uint64_t step;          /* of SHIM_EXEC; 0: of a session */
-    uint32_t state;         /* enum exec_state */
+    uint64_t step;  /* of SHIM_EXEC; 0: of a session */
+    uint32_t state; /* enum exec_state */
     int32_t status;
     uint32_t is_timed_out;
-    uint32_t is_ended;      /* the process is reaped, or about to be: status is its own */
-    int64_t deadline_ns;    /* BOOTTIME; 0: none */
-    int64_t begun_ns;       /* BOOTTIME */
+    uint32_t is_ended;   /* the process is reaped, or about to be: status is its own */
+    int64_t deadline_ns; /* BOOTTIME; 0: none */
+    int64_t begun_ns;    /* BOOTTIME */
     struct process_id process;
     char container[72];
-    int32_t shim_pid;       /* the runtime's log is tmp/SHIM_PID.LOG.log: it makes it before all else */
+    int32_t shim_pid; /* the runtime's log is tmp/SHIM_PID.LOG.log: it makes it before all else */
     uint32_t log;
     char step_cgroup[JOB_CGROUP_SIZE]; /* where the runtime's exec runs */
-    uint32_t is_unknown;    /* the status could not be had. Absent in records of older shims, as all that follows */
+    uint32_t is_unknown; /* the status could not be had. Absent in records of older shims, as all that follows */
     uint32_t reserved;
 };
 
@@ -37,9 +38,11 @@ struct exec;
 struct exec_user {
     size_t size;
     void (*began)(struct shim *shim, struct exec *exec); /* its process runs, and is on record */
-    void (*failed)(struct shim *shim, struct exec *exec, struct error *failure); /* it never began: forgets it. Takes the error */
+    void (*failed)(struct shim *shim, struct exec *exec,
+                   struct error *failure);               /* it never began: forgets it. Takes the error */
     void (*ended)(struct shim *shim, struct exec *exec); /* its status is on record */
-    void (*resumed)(struct shim *shim, struct exec *exec); /* a successor has record and descriptors, or has found out that it RUNS */
+    void (*resumed)(struct shim *shim,
+                    struct exec *exec); /* a successor has record and descriptors, or has found out that it RUNS */
     void (*closing)(struct shim *shim, struct exec *exec); /* it is being forgotten */
 };
 extern const struct exec_user exec_sync_user;    /* exec_sync.c */
@@ -52,8 +55,8 @@ struct exec {
     struct exec_record record;
     int fds[EXEC_FD_COUNT];
     bool is_adopted;
-    unsigned log;              /* of the runtime */
-    struct timer reaping;      /* of an adopted one: until somebody has reaped it */
+    unsigned log;         /* of the runtime */
+    struct timer reaping; /* of an adopted one: until somebody has reaped it */
 };
 
 /* --- exec.c: what is kept ----------------------------------------------------------------------------------------- */
@@ -73,15 +76,18 @@ void exec_store_all(struct shim *shim);
 /* --- exec_begin.c ------------------------------------------------------------------------------------------------- */
 
 /* tmp/NAME.json: the process object that exec_begin() hands to the runtime. */
-struct error *exec_write_process(struct shim *shim, const char *name, const char *process) __attribute__((warn_unused_result));
+struct error *exec_write_process(struct shim *shim, const char *name, const char *process)
+    __attribute__((warn_unused_result));
 void exec_remove_files(struct shim *shim, const char *name);
 
-/* Notes that it is BEGUN and starts the runtime; user->began or ->failed follows. stdio stays the caller's, -1: /dev/null.
- * console: the socket that gets the terminal, or NULL. On an error nothing was begun, and the exec is the caller's to forget. */
-struct error *exec_begin(struct shim *shim, struct exec *exec, struct container *container, const int stdio[3], const char *console)
-    __attribute__((warn_unused_result));
+/* Notes that it is BEGUN and starts the runtime; user->began or ->failed follows. stdio stays the caller's, -1:
+ * /dev/null. console: the socket that gets the terminal, or NULL. On an error nothing was begun, and the exec is the
+ * caller's to forget. */
+struct error *exec_begin(struct shim *shim, struct exec *exec, struct container *container, const int stdio[3],
+                         const char *console) __attribute__((warn_unused_result));
 
-/* Of one that is BEGUN and adopted, when the adoption is over: did its runtime run? Without that proof it may be begun again. */
+/* Of one that is BEGUN and adopted, when the adoption is over: did its runtime run? Without that proof it may be begun
+ * again. */
 bool exec_may_have_run(const struct shim *shim, const struct exec *exec);
 
 /* --- exec_end.c --------------------------------------------------------------------------------------------------- */

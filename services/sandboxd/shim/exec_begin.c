@@ -102,7 +102,8 @@ static struct error *exec_note(struct shim *shim, struct exec *exec, const struc
     return NULL;
 }
 
-struct error *exec_begin(struct shim *shim, struct exec *exec, struct container *container, const int stdio[3], const char *console)
+struct error *exec_begin(struct shim *shim, struct exec *exec, struct container *container, const int stdio[3],
+                         const char *console)
 {
     autofree char *process = shim_path(shim, "tmp/%s.json", exec->name);
     autofree char *pid = shim_path(shim, "tmp/%s.xpid", exec->name);

@@ -37,7 +37,8 @@ static void exec_reap(struct shim *shim, struct exec *exec)
 bool exec_is_own_child(struct shim *shim, pid_t pid)
 {
     for (struct exec *exec = shim->execs; exec; exec = exec->next)
-        if (exec->record.process.pid == pid && exec->record.state == EXEC_RUNS && !exec->is_adopted && !exec->record.is_ended) {
+        if (exec->record.process.pid == pid && exec->record.state == EXEC_RUNS && !exec->is_adopted &&
+            !exec->record.is_ended) {
             exec_reap(shim, exec);
             return true;
         }

@@ -110,7 +110,8 @@ static void sync_answer(struct shim *shim, struct exec_sync *sync)
         return;
     sync_put_result(sync, step);
     step_finish(shim, step,
-                record->is_timed_out ? error_new(ERROR_DEADLINE_EXCEEDED, "the command was killed at its limit") : NULL);
+                record->is_timed_out ? error_new(ERROR_DEADLINE_EXCEEDED, "the command was killed at its limit")
+                                     : NULL);
 }
 
 static void sync_finish(struct shim *shim, struct exec_sync *sync)
@@ -212,7 +213,9 @@ static void sync_watch_streams(struct shim *shim, struct exec_sync *sync)
             continue;
         fcntl(fd, F_SETFL, O_NONBLOCK);
         sync->streams[i] = (struct source){
-            .fd = fd, .ready = i == EXEC_OUT ? sync_out_ready : sync_err_ready, .owner = sync,
+            .fd = fd,
+            .ready = i == EXEC_OUT ? sync_out_ready : sync_err_ready,
+            .owner = sync,
         };
         error_free(loop_watch(&shim->loop, &sync->streams[i], EPOLLIN));
     }
@@ -296,7 +299,8 @@ static struct error *sync_make_stream(struct shim *shim, struct exec *exec, enum
     return NULL;
 }
 
-static struct error *sync_start(struct shim *shim, struct exec *exec, const struct step *step, struct container *container)
+static struct error *sync_start(struct shim *shim, struct exec *exec, const struct step *step,
+                                struct container *container)
 {
     const char *process = step_string(step, SHIM_TAG_PROCESS);
     autoclose int out = -1;

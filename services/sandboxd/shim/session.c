@@ -150,8 +150,8 @@ static void session_start(struct shim *shim, struct session *session, const int 
         session_attach_start(shim, session);
 }
 
-static void session_take(struct shim *shim, struct session *session, const struct stream_message *message, const int *fds,
-                         size_t fd_count)
+static void session_take(struct shim *shim, struct session *session, const struct stream_message *message,
+                         const int *fds, size_t fd_count)
 {
     bool is_open = session->token != NULL;
 

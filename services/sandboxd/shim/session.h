@@ -1,4 +1,5 @@
-/* Streaming sessions of a pod: their tokens, their connections, and what each kind of them does (common/stream_protocol.h). */
+/* Streaming sessions of a pod: their tokens, their connections, and what each kind of them does
+ * (common/stream_protocol.h). */
 #pragma once
 
 #include <stdbool.h>
@@ -16,11 +17,11 @@ enum { TOKEN_VERSION = 1, SESSIONS_MAX = 1024, SESSION_FDS_MAX = 3 };
 
 /* streams/SECRET. An exec's process object is tmp/SECRET.json. */
 struct token_record {
-    uint32_t kind;     /* enum stream_kind */
-    uint32_t flags;    /* STREAM_STDIN, ... */
-    uint32_t is_burned; /* by key */
+    uint32_t kind;       /* enum stream_kind */
+    uint32_t flags;      /* STREAM_STDIN, ... */
+    uint32_t is_burned;  /* by key */
     uint32_t is_started; /* of an attach: it has begun */
-    int64_t made_ns;   /* BOOTTIME */
+    int64_t made_ns;     /* BOOTTIME */
     int64_t expires_ns;
     char boot_id[40];
     char key[STREAM_KEY_SIZE + 7];
@@ -42,19 +43,20 @@ struct token {
 struct session {
     struct session *next;
     struct source source;
-    struct token *token;   /* NULL before OPEN */
-    bool is_broken;        /* closed once its handler has returned */
-    bool is_superseded;    /* its process has another connection now */
+    struct token *token; /* NULL before OPEN */
+    bool is_broken;      /* closed once its handler has returned */
+    bool is_superseded;  /* its process has another connection now */
     bool is_start_asked, is_start_told, is_end_told;
-    int fds[SESSION_FDS_MAX]; /* EXEC: what was passed, until the command has begun. ATTACH: write ends of stdout and stderr */
+    int fds[SESSION_FDS_MAX]; /* EXEC: what was passed, until the command has begun. ATTACH: write ends of stdout and
+                                 stderr */
     size_t fd_count;
     struct timer again;
 };
 
 struct streams {
     struct source listener;
-    uid_t uid;               /* stream's user; root may as well */
-    int tokens_fd;           /* directory streams */
+    uid_t uid;     /* stream's user; root may as well */
+    int tokens_fd; /* directory streams */
     struct token *tokens;
     struct session *sessions;
     size_t session_count;
@@ -66,7 +68,8 @@ struct streams {
 /* Binds STATE/shim/POD/stream. */
 struct error *sessions_open(struct shim *shim) __attribute__((warn_unused_result));
 
-/* Sends, or marks the session as broken: one that reads no answers is not waited for. The descriptors stay the caller's. */
+/* Sends, or marks the session as broken: one that reads no answers is not waited for. The descriptors stay the
+ * caller's. */
 void session_send(struct session *session, struct stream_message *message, const int *fds, size_t fd_count);
 
 /* FAILED; takes the error. */

@@ -196,7 +196,8 @@ void session_attach_closed(struct shim *shim, struct token *token)
 
 /* --- START -------------------------------------------------------------------------------------------------------- */
 
-/* Where logd serves this container's log, its answer comes first: what the container says from then on is the session's. */
+/* Where logd serves this container's log, its answer comes first: what the container says from then on is the
+ * session's. */
 static void logd_limit(struct shim *shim, void *owner)
 {
     tell_started(shim, owner);

@@ -1,4 +1,5 @@
-/* Exec sessions: the descriptors that a stream process passes become a command's stdio, and its end is told to whoever joins. */
+/* Exec sessions: the descriptors that a stream process passes become a command's stdio, and its end is told to whoever
+ * joins. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -101,7 +102,8 @@ const struct exec_user exec_session_user = {
 
 /* --- START -------------------------------------------------------------------------------------------------------- */
 
-/* A predecessor may have bound it already. The name is found through our directory's descriptor: sun_path ends at 108 bytes. */
+/* A predecessor may have bound it already. The name is found through our directory's descriptor: sun_path ends at 108
+ * bytes. */
 static struct error *console_bind(const struct shim *shim, const char *secret, int socket, char **ret_path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -129,7 +131,8 @@ static void stdio_of(const struct session *session, int stdio[3])
     stdio[2] = flags & STREAM_STDERR ? session->fds[next++] : -1;
 }
 
-static struct error *exec_run(struct shim *shim, struct session *session, struct exec *exec, struct container *container)
+static struct error *exec_run(struct shim *shim, struct session *session, struct exec *exec,
+                              struct container *container)
 {
     const struct token *token = session->token;
     autofree char *console = NULL;

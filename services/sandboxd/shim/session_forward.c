@@ -17,7 +17,8 @@
 
 enum { PORT_MAX = 65535 };
 
-/* A thread that stayed in a pod's network would run CNI plugins there: the shim ends rather, and its successor begins at home. */
+/* A thread that stayed in a pod's network would run CNI plugins there: the shim ends rather, and its successor begins
+ * at home. */
 static void network_leave(int home)
 {
     if (setns(home, CLONE_NEWNET) == 0)
@@ -53,14 +54,17 @@ static struct error *socket_make(const struct shim *shim, int family, int *ret_f
 
 static struct error *loopback_connect(int fd, int family, uint16_t port)
 {
-    struct sockaddr_in of_4 = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in of_4 = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct sockaddr_in6 of_6 = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     bool is_4 = family == AF_INET;
 
-    if (connect(fd, is_4 ? (struct sockaddr *)&of_4 : (struct sockaddr *)&of_6, is_4 ? sizeof(of_4) : sizeof(of_6)) == 0 ||
+    if (connect(fd, is_4 ? (struct sockaddr *)&of_4 : (struct sockaddr *)&of_6, is_4 ? sizeof(of_4) : sizeof(of_6)) ==
+            0 ||
         errno == EINPROGRESS)
         return NULL;
-    return error_new(ERROR_UNAVAILABLE, "connect to %s port %u: %s", is_4 ? "127.0.0.1" : "[::1]", port, strerror(errno));
+    return error_new(ERROR_UNAVAILABLE, "connect to %s port %u: %s", is_4 ? "127.0.0.1" : "[::1]", port,
+                     strerror(errno));
 }
 
 static struct error *forward_connect(const struct shim *shim, const struct stream_message *message, int *ret_fd)

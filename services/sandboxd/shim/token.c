@@ -38,7 +38,8 @@ struct token *token_find(const struct shim *shim, const char *secret)
 
 struct error *token_save(struct shim *shim, const struct token *token)
 {
-    return record_save(shim->streams.tokens_fd, token->secret, "stream token", TOKEN_VERSION, &token->record, sizeof(token->record));
+    return record_save(shim->streams.tokens_fd, token->secret, "stream token", TOKEN_VERSION, &token->record,
+                       sizeof(token->record));
 }
 
 static struct token *token_new(struct shim *shim, const char *secret)
@@ -167,7 +168,8 @@ struct error *token_open(struct shim *shim, const struct stream_message *open, s
 
 /* --- SHIM_STREAM_TOKEN -------------------------------------------------------------------------------------------- */
 
-static struct error *token_check_container(const struct shim *shim, const struct step *step, struct token_record *record)
+static struct error *token_check_container(const struct shim *shim, const struct step *step,
+                                           struct token_record *record)
 {
     const char *id;
 
@@ -201,7 +203,8 @@ static struct error *token_read(const struct shim *shim, const struct step *step
         .flags = (uint32_t)step_u64(step, SHIM_TAG_STREAM_FLAGS, 0),
         .made_ns = clock_boottime_ns(),
     };
-    record->expires_ns = record->made_ns + limit_ms("stream-token-life", (int64_t)STREAM_TOKEN_LIFE_S * MS_PER_S) * NS_PER_MS;
+    record->expires_ns =
+        record->made_ns + limit_ms("stream-token-life", (int64_t)STREAM_TOKEN_LIFE_S * MS_PER_S) * NS_PER_MS;
     snprintf(record->boot_id, sizeof(record->boot_id), "%s", boot_id());
     if (!secret || !is_hexadecimal(secret, STREAM_SECRET_SIZE - 1))
         return error_new(ERROR_INVALID_ARGUMENT, "the secret is not %d hexadecimal digits", STREAM_SECRET_SIZE - 1);
