@@ -57,6 +57,7 @@ static const struct key keys[] = {
     {KEY("stream_server_address", KEY_IP, stream_server_address)},
     {KEY("stream_server_port", KEY_PORT, stream_server_port)},
     {KEY("log_level", KEY_CHOICE, log_level), .choices = "error|warn|info|debug"},
+    {KEY("stream_idle_timeout_seconds", KEY_NUMBER, stream_idle_timeout_s), .lowest = 1, .highest = 30 * 86400},
     {KEY("uid_first", KEY_NUMBER, uid_first), .lowest = 1000, .highest = 2000000000},
 };
 
@@ -397,6 +398,7 @@ static struct config *config_default(void)
     config->log_level = xstrdup("info");
     config->uid_first = 61300;
     config->cni_timeout_s = 60;
+    config->stream_idle_timeout_s = 4 * 3600;
     default_runtimes(config);
     return config;
 }

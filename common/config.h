@@ -45,6 +45,7 @@ struct config {
     uint32_t cni_timeout_s;     /* cni.timeout_seconds: 60 */
     char *stream_server_address; /* "127.0.0.1"; a numeric IPv4 or IPv6 address */
     uint32_t stream_server_port; /* in the file a number, or a string as containerd has it; 0: any free one */
+    uint32_t stream_idle_timeout_s; /* stream_idle_timeout_seconds: 14400, of a session in which no byte moves */
 };
 
 /* Reads file (NULL: /etc/bulkhead/config.json if there is one) over the defaults. INVALID_ARGUMENT names the file, the

@@ -129,9 +129,9 @@ struct error *socket_listen(const char *path, mode_t mode, uid_t owner, int *ret
     return NULL;
 }
 
-struct error *socket_connect(const char *path, int *ret_fd)
+static struct error *connect_to(const char *path, int flags, int *ret_fd)
 {
-    autoclose int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), directory = -1;
+    autoclose int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0), directory = -1;
     struct sockaddr_un address;
 
     if (fd < 0)
@@ -147,6 +147,16 @@ struct error *socket_connect(const char *path, int *ret_fd)
     }
     *ret_fd = TAKE_FD(fd);
     return NULL;
+}
+
+struct error *socket_connect(const char *path, int *ret_fd)
+{
+    return connect_to(path, 0, ret_fd);
+}
+
+struct error *socket_connect_now(const char *path, int *ret_fd)
+{
+    return connect_to(path, SOCK_NONBLOCK, ret_fd);
 }
 
 struct error *socket_peer(int socket, pid_t *ret_pid, uid_t *ret_uid)

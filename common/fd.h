@@ -37,5 +37,8 @@ struct error *socket_listen(const char *path, mode_t mode, uid_t owner, int *ret
 /* Connects to a SEQPACKET socket. UNAVAILABLE when nobody listens there. */
 struct error *socket_connect(const char *path, int *ret_fd) __attribute__((warn_unused_result));
 
+/* The same without ever waiting, for a loop: the socket is non-blocking, and one whose backlog is full is UNAVAILABLE, too. */
+struct error *socket_connect_now(const char *path, int *ret_fd) __attribute__((warn_unused_result));
+
 /* The peer's pid and uid (SO_PEERCRED). */
 struct error *socket_peer(int socket, pid_t *ret_pid, uid_t *ret_uid) __attribute__((warn_unused_result));
