@@ -202,10 +202,10 @@ void forward_turn(struct forward *forward)
 {
     if (forward->state == FORWARD_CHANNELS)
         channels_turn(forward);
-    if (forward->state == FORWARD_ASKING)
-        connect_ask(forward);
     if (forward->state == FORWARD_CONNECTING)
         connect_turn(forward);
+    if (forward->state == FORWARD_ASKING) /* perhaps once more, by the other family */
+        connect_ask(forward);
     if (forward->state == FORWARD_OPEN)
         open_turn(forward);
     if (forward->state == FORWARD_FAILING)
