@@ -59,6 +59,17 @@ void exec_drop_fd(struct shim *shim, struct exec *exec, enum exec_fd which)
     store_drop(shim, exec->name, suffixes[which]);
 }
 
+/* What a predecessor's runtime has left: its log, and what it was given. */
+static void remains_remove(struct shim *shim, const struct exec *exec)
+{
+    autofree char *log = xasprintf("%d.%u.log", exec->record.shim_pid, exec->record.log);
+
+    if (!exec_may_have_run(shim, exec))
+        return; /* what it was to be given may be wanted again */
+    exec_remove_files(shim, exec->name);
+    unlinkat(shim->work_fd, log, 0);
+}
+
 void exec_forget(struct shim *shim, struct exec *exec)
 {
     struct exec **at = &shim->execs;
@@ -66,8 +77,10 @@ void exec_forget(struct shim *shim, struct exec *exec)
     exec->user->closing(shim, exec);
     for (int i = 0; i < EXEC_FD_COUNT; i++)
         exec_drop_fd(shim, exec, (enum exec_fd)i);
-    if (exec->is_adopted)
+    if (exec->is_adopted) {
         store_drop_exit(shim, &exec->record.process);
+        remains_remove(shim, exec);
+    }
     loop_disarm(&shim->loop, &exec->reaping);
     error_free(record_remove(shim->execs_fd, exec->name));
     while (*at != exec)

@@ -80,6 +80,9 @@ struct error *exec_write_process(struct shim *shim, const char *name, const char
     __attribute__((warn_unused_result));
 void exec_remove_files(struct shim *shim, const char *name);
 
+/* Where its runtime finds the socket for a terminal; the caller frees it. */
+char *exec_console_path(const struct shim *shim, const char *name);
+
 /* Notes that it is BEGUN and starts the runtime; user->began or ->failed follows. stdio stays the caller's, -1:
  * /dev/null. console: the socket that gets the terminal, or NULL. On an error nothing was begun, and the exec is the
  * caller's to forget. */

@@ -27,10 +27,19 @@ struct error *exec_write_process(struct shim *shim, const char *name, const char
     return fd_write_all(fd, process, strlen(process));
 }
 
+/* Beside the pods' directories, and with half of the name: sun_path ends at 108 bytes. Not by our /proc/PID/fd, as the
+ * runtime may look for it when this shim is dead. */
+char *exec_console_path(const struct shim *shim, const char *name)
+{
+    return xasprintf("%s/shim/.%.16s", shim->state, name);
+}
+
 void exec_remove_files(struct shim *shim, const char *name)
 {
-    static const char *const kinds[] = {"json", "xpid", "tty"};
+    static const char *const kinds[] = {"json", "xpid"};
+    autofree char *console = exec_console_path(shim, name);
 
+    unlink(console);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         autofree char *file = xasprintf("%s.%s", name, kinds[i]);
         unlinkat(shim->work_fd, file, 0);

@@ -52,7 +52,8 @@ struct error *exec_process_find(const struct shim *shim, pid_t pid, int64_t begu
     if (pid <= 0)
         return error_new(ERROR_INTERNAL, "the pid file holds no pid");
     autoptr(error) gone = process_id_read(pid, &now);
-    if (!gone && now.start_ticks >= since_ticks) { /* a pid used again would be younger still: its record is looked for first */
+    if (!gone &&
+        now.start_ticks >= since_ticks) { /* a pid used again would be younger still: its record is looked for first */
         if (!find_exited(shim, pid, since_ticks, ret))
             *ret = now;
         return NULL;

@@ -11,6 +11,7 @@
 #include "common/memory.h"
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/container_delete.h"
+#include "services/sandboxd/shim/exec.h"
 #include "services/sandboxd/shim/handlers.h"
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/shim.h"
@@ -136,6 +137,8 @@ static void teardown_trees(struct shim *shim, struct step *step)
 /* The lock goes with the directory: until then no other shim of this pod runs. */
 static struct error *pod_remove_directories(struct shim *shim)
 {
+    for (const struct exec *exec = shim->execs; exec; exec = exec->next)
+        exec_remove_files(shim, exec->name);
     TRY(tree_remove(shim->storage));
     store_drop_all(shim);
     FAILPOINT("shim.quit.before_remove");

@@ -102,12 +102,11 @@ const struct exec_user exec_session_user = {
 
 /* --- START -------------------------------------------------------------------------------------------------------- */
 
-/* A predecessor may have bound it already. The name is found through our directory's descriptor: sun_path ends at 108
- * bytes. */
+/* A predecessor may have bound it already. */
 static struct error *console_bind(const struct shim *shim, const char *secret, int socket, char **ret_path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    autofree char *path = xasprintf("/proc/%d/fd/%d/%s.tty", getpid(), shim->work_fd, secret);
+    autofree char *path = exec_console_path(shim, secret);
 
     if (strlen(path) >= sizeof(address.sun_path))
         return error_new(ERROR_INTERNAL, "the console socket's path %s is too long", path);
