@@ -104,7 +104,8 @@ node_push() {
 node_image() {
   local applet
   node_registry
-  mkdir -p "$node_dir/rootfs/bin" "$node_dir/rootfs/etc" "$node_dir/rootfs/tmp"
+  mkdir -p "$node_dir/rootfs/bin" "$node_dir/rootfs/etc"
+  install -d -m 1777 "$node_dir/rootfs/tmp"
   cp /bin/busybox "$node_dir/rootfs/bin/busybox"
   for applet in sh cat echo sleep date hostname ip ls id seq true; do
     ln -s busybox "$node_dir/rootfs/bin/$applet"
