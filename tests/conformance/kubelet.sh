@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # A real kubelet without an API server runs static pods on bulkhead, in a node of its own: init container, probes, limits, an
 # emptyDir, a container that keeps failing, exec and logs through the kubelet, and what is left when the manifest goes.
-# `kubelet.sh BIN CLIENTS`: the directory of bulkhead's programs, and one with crictl, kubelet and kubelet-exec, as build-client
-# makes them. Needs root. By hand, not by ctest: kubelet builds for many minutes.
+# `kubelet.sh BIN CLIENTS [GATE=true...]`: the directory of bulkhead's programs, one with crictl, kubelet and kubelet-exec, as
+# build-client makes them, and feature gates of the kubelet. Needs root. By hand, not by ctest: kubelet builds for many minutes.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../scripts/node.sh"
 . "$here/../support/expect.sh"
 
-if [ $# != 2 ] || [ ! -x "$1/bulkhead" ] || [ ! -x "$2/kubelet" ] || [ ! -x "$2/kubelet-exec" ] || [ ! -x "$2/crictl" ]; then
-  echo "usage: kubelet.sh BIN CLIENTS (crictl, kubelet and kubelet-exec; tests/conformance/build-client makes them)" >&2
+if [ $# -lt 2 ] || [ ! -x "$1/bulkhead" ] || [ ! -x "$2/kubelet" ] || [ ! -x "$2/kubelet-exec" ] || [ ! -x "$2/crictl" ]; then
+  echo "usage: kubelet.sh BIN CLIENTS [GATE=true...] (crictl, kubelet and kubelet-exec; tests/conformance/build-client makes them)" >&2
   exit 2
 fi
 bin=$(cd "$1" && pwd)
 clients=$(cd "$2" && pwd)
-node_enter bhk "$here/kubelet.sh" "$bin" "$clients"
+shift 2
+gates=("$@")
+node_enter bhk "$here/kubelet.sh" "$bin" "$clients" "${gates[@]}"
 cd "$node_dir"
 kubelet_port=10250 kubelet_plain_port=10255 # the network namespace is ours
 pod_name=shop-node
@@ -48,6 +50,7 @@ makeIPTablesUtilChains: false
 fileCheckFrequency: 1s
 syncFrequency: 2s
 CONFIGURATION
+  [ ${#gates[@]} = 0 ] || printf '%s\n' featureGates: "${gates[@]/#/  }" | sed 's/=/: /' >> kubelet.yaml
   echo 'nameserver 192.0.2.53' > resolv.conf
   mkdir -p manifests logs/pods plugins kubelet
 }
@@ -76,6 +79,16 @@ WRAPPER
   unshare --mount --propagation unchanged bash kubelet.wrapper "$clients/kubelet" --config "$node_dir/kubelet.yaml" \
     --root-dir "$node_dir/kubelet" --cert-dir "$node_dir/kubelet/pki" --hostname-override node --node-ip 127.0.0.1 --v 2 >> kubelet.log 2>&1 &
   kubelet_pid=$!
+}
+
+kubelet_stop() {
+  kill "$kubelet_pid" && wait "$kubelet_pid" || true
+}
+
+# The kubelet leaves the cgroups of its classes of pods.
+kubelet_end() {
+  kubelet_stop
+  node_cgroups "$node_dir" | grep -E '/kubepods(/burstable|/besteffort)?$' | xargs -r rmdir
 }
 
 shop_manifest() {
@@ -114,13 +127,12 @@ spec:
   - name: sick
     image: $node_reference
     command: [/bin/sh, -c, 'echo "sick begins"; while :; do sleep 0.2; done']
-    livenessProbe: {exec: {command: [/bin/busybox, test, ! -e, /tmp/sick]}, periodSeconds: 1, failureThreshold: 2}
+    livenessProbe: {exec: {command: [/bin/busybox, test, "!", -e, /tmp/sick]}, periodSeconds: 1, failureThreshold: 2}
     securityContext: {runAsUser: 1000, runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
   - name: failing
     image: $node_reference
     command: [/bin/sh, -c, 'echo "this fails" >&2; exit 3']
 MANIFEST
-  sed -i 's/ ! -e, / "!", -e, /' manifests/shop.yaml
 }
 
 # shop_is FILTER VALUE: of the pod's status as the kubelet tells it.
@@ -248,7 +260,7 @@ statistics_go_through_the_kubelet() {
 restarts_of_kubelet_and_runtime_change_nothing() {
   local before
   before=$(container_id web)
-  kill "$kubelet_pid" && wait "$kubelet_pid" || true
+  kubelet_stop
   node_stop
   node_start "$bin"
   kubelet_start
@@ -307,7 +319,7 @@ step statistics_go_through_the_kubelet
 step exec_goes_through_the_kubelet
 step restarts_of_kubelet_and_runtime_change_nothing
 step pod_goes_with_its_manifest
-kill "$kubelet_pid" && wait "$kubelet_pid" || true
+kubelet_end
 ok crictl rmi -a
 node_files_wait || wrong 'files are left'
 node_stop
