@@ -31,12 +31,12 @@ struct token_state {
     char key[STREAM_KEY_SIZE];
     uint32_t kind, flags;
     const char *const *argv;
-    int client;      /* index, -1: none */
-    pid_t pid;       /* of an exec that has begun */
+    int client; /* index, -1: none */
+    pid_t pid;  /* of an exec that has begun */
     int pidfd;
     bool has_ended, is_told;
     int wait_status;
-    int out[2];      /* an attach's pipes */
+    int out[2]; /* an attach's pipes */
 };
 
 struct stream_shim {
@@ -50,7 +50,7 @@ struct stream_shim {
     int clients[CLIENTS_MAX];
     struct token_state *tokens[TOKENS_MAX];
     size_t token_count;
-    int input[2];    /* the container's stdin */
+    int input[2]; /* the container's stdin */
     int master, slave;
     bool has_input_ended;
     unsigned opens, starts;
@@ -133,7 +133,8 @@ static void child_run(const struct token_state *token, const int stdio[3])
 static void terminal_hand_over(struct stream_shim *shim, int console, int stdio[3])
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    autoclose int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC), peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    autoclose int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC),
+                  peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int number, unlocked = 0;
 
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/console", shim->directory);
@@ -202,7 +203,7 @@ static void exec_reap(struct stream_shim *shim, struct token_state *token)
 
 static void attach_start(struct stream_shim *shim, struct token_state *token, int *fds, size_t count)
 {
-    struct stream_message started = {.type = STREAM_STARTED};
+    struct stream_message started = {.type = STREAM_STARTED, .flags = token->flags};
     bool wants_input = token->flags & (STREAM_TTY | STREAM_STDIN);
     int input = token->flags & STREAM_TTY ? shim->master : shim->input[1];
     size_t next = 0;
@@ -210,7 +211,8 @@ static void attach_start(struct stream_shim *shim, struct token_state *token, in
     for (int i = 0; i < 2; i++) {
         if (token->out[i] >= 0)
             close(token->out[i]);
-        token->out[i] = token->flags & (uint32_t)(STREAM_STDOUT << i) && next < count ? fcntl(fds[next++], F_DUPFD_CLOEXEC, 3) : -1;
+        token->out[i] =
+            token->flags & (uint32_t)(STREAM_STDOUT << i) && next < count ? fcntl(fds[next++], F_DUPFD_CLOEXEC, 3) : -1;
     }
     message_send(shim->clients[token->client], &started, &input, wants_input && input >= 0);
 }
@@ -234,8 +236,10 @@ static void on_stdin_end(struct stream_shim *shim)
 
 static void on_connect(struct stream_shim *shim, int client, const struct stream_message *message)
 {
-    struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)message->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)message->port), .sin6_addr = in6addr_loopback};
+    struct sockaddr_in ipv4 = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)message->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 ipv6 = {
+        .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)message->port), .sin6_addr = in6addr_loopback};
     struct stream_message connected = {.type = STREAM_CONNECTED, .serial = message->serial};
     autoclose int fd = socket((int)message->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int result = message->family == AF_INET ? connect(fd, (struct sockaddr *)&ipv4, sizeof(ipv4))
@@ -258,7 +262,8 @@ static void client_close(struct stream_shim *shim, int client)
             shim->tokens[i]->client = -1;
 }
 
-static void on_message(struct stream_shim *shim, int client, const struct stream_message *message, int *fds, size_t count)
+static void on_message(struct stream_shim *shim, int client, const struct stream_message *message, int *fds,
+                       size_t count)
 {
     struct token_state *token = token_of(shim, message);
 
@@ -412,7 +417,8 @@ char *stream_shim_token(struct stream_shim *shim, uint32_t kind, uint32_t flags,
     struct token_state *token = xcalloc(1, sizeof(*token));
     uint8_t random[16];
 
-    *token = (struct token_state){.kind = kind, .flags = flags, .argv = argv, .client = -1, .pidfd = -1, .out = {-1, -1}};
+    *token =
+        (struct token_state){.kind = kind, .flags = flags, .argv = argv, .client = -1, .pidfd = -1, .out = {-1, -1}};
     if (getrandom(random, sizeof(random), 0) != sizeof(random))
         abort();
     for (size_t i = 0; i < sizeof(random); i++)

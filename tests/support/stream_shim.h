@@ -1,5 +1,5 @@
-/* A stand-in for a pod's shim, for sessions of `stream`: common/stream_protocol.h on a real socket, real processes, pipes,
- * terminals and sockets, in a thread of the test. It can die and come back. */
+/* A stand-in for a pod's shim, for sessions of `stream`: common/stream_protocol.h on a real socket, real processes,
+ * pipes, terminals and sockets, in a thread of the test. It can die and come back. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,11 +12,12 @@ struct stream_shim;
 struct stream_shim *stream_shim_new(const char *state, const char *pod);
 void stream_shim_free(struct stream_shim *shim); /* kills what it has started, removes its directory */
 
-/* A token, as sandboxd would register it: kind and flags of stream_protocol.h. argv: of an exec, NULL-terminated, or NULL. The
- * result, "POD-SECRET", is the caller's. */
+/* A token, as sandboxd would register it: kind and flags of stream_protocol.h. argv: of an exec, NULL-terminated, or
+ * NULL. The result, "POD-SECRET", is the caller's. */
 char *stream_shim_token(struct stream_shim *shim, uint32_t kind, uint32_t flags, const char *const *argv);
 
-/* Its death: connections and socket are gone at once, what it has started runs on. And its successor, which knows all. */
+/* Its death: connections and socket are gone at once, what it has started runs on. And its successor, which knows all.
+ */
 void stream_shim_die(struct stream_shim *shim);
 void stream_shim_return(struct stream_shim *shim);
 

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/memory.h"
+#include "services/criapi/stream/relay.h"
 #include "services/criapi/stream/remote_command.h"
 #include "services/criapi/stream/status_json.h"
 
@@ -81,10 +82,12 @@ static void stdin_end_send(struct attach *attach)
 static void input_take(struct attach *attach, struct shim_event *event)
 {
     struct remote_command *command = &attach->command;
-    bool is_terminal = command->work.options.flags & STREAM_TTY;
+    bool is_terminal = event->message.flags & STREAM_TTY;
 
-    if (event->count == 0)
+    if (event->count == 0) {
+        relay_ignore(command->work.transport, command->in); /* the container has none */
         return;
+    }
     watch_close(&command->in_fd);
     command->in_fd.fd = event->fds[0];
     fcntl(command->in_fd.fd, F_SETFL, fcntl(command->in_fd.fd, F_GETFL) | O_NONBLOCK);

@@ -38,7 +38,8 @@ struct session {
     struct shim_link link;
     struct transport *transport;
     struct work *work;
-    bool is_ending; /* SIGTERM has come */
+    bool is_ending;       /* SIGTERM has come */
+    bool is_failure_told; /* the work knows that the link has failed */
     struct error *failure;
 };
 
@@ -241,8 +242,10 @@ static void work_turn(struct session *session)
     if (session->phase != PHASE_WORK)
         return;
     messages_take(session);
-    if (session->link.state == SHIM_LINK_FAILED)
+    if (session->link.state == SHIM_LINK_FAILED && !session->is_failure_told) {
+        session->is_failure_told = true;
         session->work->functions->fail(session->work, session->link.failure);
+    }
     bool is_done = session->work->functions->turn(session->work);
     if (is_done)
         session->transport->functions->goodbye(session->transport);
@@ -335,9 +338,13 @@ static int64_t session_deadline(const struct session *session)
     return deadline;
 }
 
-/* Bytes wait that this very turn has made room for: nothing else would wake us for them. */
+/* Bytes wait that this very turn has made room for, or the link has failed before poll: nothing else would wake us for
+ * it. */
 static bool is_turn_due(const struct session *session)
 {
+    if (session->has_link && session->phase <= PHASE_WORK && session->link.state == SHIM_LINK_FAILED &&
+        !session->is_failure_told)
+        return true;
     return session->phase == PHASE_WORK && (session->connection.in.size > 0 || session->transport->held > 0) &&
            !session->transport->functions->is_full(session->transport);
 }
