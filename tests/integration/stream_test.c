@@ -84,8 +84,7 @@ static void stdin_goes_in_whole_and_its_end_too(void **state)
     const char *back = spdy_client_all(exec.client, exec.out, &size);
     assert_int_equal(size, 1 << 20);
     assert_memory_equal(back, data, 1 << 20);
-    assert_true(spdy_client_window_updates(exec.client, exec.in) >=
-                1 << 19); /* a client with windows could go on */
+    assert_true(spdy_client_window_updates(exec.client, exec.in) >= 1 << 19); /* a client with windows could go on */
     expect_all(exec.client, exec.error, success);
     spdy_client_free(exec.client);
 }

@@ -154,8 +154,10 @@ static struct client_stream *stream_get(const struct spdy_client *client, uint32
 {
     struct client_stream *stream = stream_find(client, id);
 
-    if (!stream)
+    if (!stream) {
+        fprintf(stderr, "stream %u: ", id);
         give_up("a frame for a stream that does not exist");
+    }
     return stream;
 }
 

@@ -215,6 +215,8 @@ static bool message_read(struct websocket_client *client, uint8_t **ret_data, si
             client->close_code = *ret_size >= 2 ? (*ret_data)[0] << 8 | (*ret_data)[1] : 1005;
         free(*ret_data);
     }
+    *ret_data = NULL;
+    *ret_size = 0;
     return false;
 }
 

@@ -36,7 +36,8 @@ struct channel_request {
 
 struct transport;
 
-/* The owner of the channels. `opened` takes a new one, or says why it is refused (then the channel is gone). */
+/* The owner of the channels. `opened` takes a new one, or says why it is refused (then the channel is gone); it sends
+ * nothing yet. */
 struct channel_owner {
     struct error *(*opened)(void *argument, struct channel *channel, const struct channel_request *request);
     void *argument;

@@ -206,12 +206,13 @@ static void stream_open(struct spdy_session *session, uint32_t stream, const str
     channel->window = session->initial_window;
     channel->in_ended = session->frame.flags & SPDY_FLAG_FIN;
     channel->out_ended = session->frame.flags & SPDY_FLAG_UNIDIRECTIONAL;
-    reply_send(session, stream); /* before what the owner may send */
     autoptr(error) refusal = session->owner.opened(session->owner.argument, channel, &request);
-    if (refusal) {
-        reset_send(session, stream, SPDY_REFUSED_STREAM);
-        transport_channel_remove(&session->transport, channel);
+    if (!refusal) {
+        reply_send(session, stream);
+        return;
     }
+    reset_send(session, stream, SPDY_REFUSED_STREAM);
+    transport_channel_remove(&session->transport, channel);
 }
 
 static struct error *syn_stream(struct spdy_session *session, const uint8_t *payload, size_t size)

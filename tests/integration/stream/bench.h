@@ -36,7 +36,7 @@ pid_t bench_spare(struct bench *bench);
 /* A spare for it, and a new token: the path of its URL. The caller frees it. */
 char *bench_path(struct bench *bench, uint32_t kind, uint32_t flags, const char *command);
 
-/* Waits for the end of a spare or session: waitpid(2)'s status. */
+/* Waits for the end of a spare or session: waitpid(2)'s status. -1: it did not end, and has been killed. */
 int bench_wait(struct bench *bench, pid_t pid);
 
 /* Waits for a notification with these words. */
