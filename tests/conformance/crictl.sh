@@ -166,6 +166,63 @@ containers_run_and_are_found() {
   kill -0 "$(jq .info.pid "$out")" || wrong 'info.pid is no process'
 }
 
+# Over a session, by each protocol that crictl has.
+sessions_work() {
+  local transport
+  for transport in spdy websocket; do
+    ok exec --transport $transport "$main" /bin/echo hello there
+    is 'hello there'
+    fails 'exit code 3' exec --transport $transport "$main" /bin/sh -c 'echo to stderr >&2; exit 3'
+    has_error 'to stderr'
+    ok exec --transport $transport "$main" /bin/seq 20000
+    [ "$(md5sum < "$out")" = "$(seq 20000 | md5sum)" ] || wrong 'not the 20,000 lines of seq'
+    # crictl wants a terminal of its own.
+    timeout 60 script -qec "$(printf '%q ' "${program[@]}" exec -it --transport $transport "$main" /bin/ls -l /proc/self/fd/1)" /dev/null \
+      < /dev/null > "$out" || wrong 'it should end well'
+    has /dev/pts/
+    refused NotFound exec --transport $transport nothere /bin/true
+  done
+}
+
+attach_reaches_the_first_process() {
+  local container transport attempt=20
+  for transport in spdy websocket; do
+    container_config reader.json main $((attempt += 1)) 'while read -r line; do echo "got $line"; done; exit 4'
+    ok create "$web" <(jq '.stdin = true | .stdin_once = true' reader.json) web.pod.json
+    container=$(cat "$out")
+    ok start "$container"
+    printf 'one\ntwo\n' | timeout 60 "${program[@]}" attach -i --transport $transport "$container" > "$out" 2> "$err" ||
+      wrong 'attach should end well'
+    is $'got one\ngot two'
+    until_true 'it has ended with its input' container_has_ended "$container"
+    ok inspect "$container"
+    json .status.exitCode 4
+    ok rm "$container"
+  done
+}
+
+port_forward_reaches_the_pod() {
+  local container transport port=18000 forward
+  container_config server.json main 30 '/bin/busybox mkdir /tmp/www; echo "a page" > /tmp/www/index.html; exec /bin/busybox httpd -f -p 127.0.0.1:8080 -h /tmp/www'
+  ok create "$web" server.json web.pod.json
+  container=$(cat "$out")
+  ok start "$container"
+  for transport in spdy websocket; do
+    port=$((port + 1))
+    "${program[@]}" port-forward --transport $transport "$web" $port:8080 > "$out" 2> "$err" &
+    forward=$!
+    until_true 'the port leads to the pod' page_is "http://127.0.0.1:$port/" 'a page'
+    page_is "http://127.0.0.1:$port/" 'a page' # again
+    kill -INT $forward # as an operator does
+    wait $forward || true
+  done
+  ok rm -f "$container"
+}
+
+page_is() {
+  [ "$(curl -sf "$1")" = "$2" ]
+}
+
 exec_answers() {
   ok exec -s "$main" /bin/echo hello there
   is 'hello there'
@@ -319,7 +376,7 @@ what_ended_a_container_is_told() {
   refused Internal create "$web" <(jq '.command = ["/bin/nothere"]' ended.json) web.pod.json
   has_error '/bin/nothere'
   refused InvalidArgument create "$web" <(jq '.log_path = "../../x.log"' ended.json) web.pod.json
-  refused Unimplemented create "$web" <(jq '.devices = [{container_path: "/dev/fuse", host_path: "/dev/fuse"}]' ended.json) web.pod.json
+  refused NotFound create "$web" <(jq '.devices = [{container_path: "/dev/x", host_path: "/dev/nothere", permissions: "r"}]' ended.json) web.pod.json
   has_error devices
   ok ps -aq
   is ''
@@ -465,6 +522,9 @@ step image_is_pulled_and_listed
 step pod_runs_and_is_found
 step containers_run_and_are_found
 step exec_answers
+step sessions_work
+step attach_reaches_the_first_process
+step port_forward_reaches_the_pod
 step logs_are_whole
 step logs_are_followed_to_the_end
 step stats_count
