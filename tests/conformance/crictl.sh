@@ -377,7 +377,7 @@ what_ended_a_container_is_told() {
   has_error '/bin/nothere'
   refused InvalidArgument create "$web" <(jq '.log_path = "../../x.log"' ended.json) web.pod.json
   refused NotFound create "$web" <(jq '.devices = [{container_path: "/dev/x", host_path: "/dev/nothere", permissions: "r"}]' ended.json) web.pod.json
-  has_error devices
+  has_error 'device /dev/nothere'
   ok ps -aq
   is ''
 }
