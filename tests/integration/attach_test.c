@@ -335,6 +335,28 @@ static void output_is_whole_over_deaths_of_the_shim(void **state)
     scene_close(&scene);
 }
 
+/* Both at once: nothing is read before the session has joined the new shim. */
+static void output_is_whole_where_logd_and_shim_die_together(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stream_peer peer;
+    struct scene scene;
+
+    failpoint_set("stream-awaited-limit", "60000");
+    scene_open_interactive(&scene, fixture, "both", counting, false, false);
+    attach_init(fixture, &peer, scene.id, ALL);
+    check(stream_peer_start(&peer));
+    check(node_kill(&fixture->node, "shim"));
+    check(node_kill(&fixture->node, "logd"));
+    check(stream_peer_write(&peer, "go\n"));
+    usleep(100000); /* whoever did not wait would have read by now */
+    check(stream_peer_wait_end(&peer));
+    expect_exit(&scene, 21);
+    expect_as_logged(&scene, &peer);
+    stream_peer_fini(&peer);
+    scene_close(&scene);
+}
+
 /* A session begins while logd is dead: it waits for the next one. */
 static void a_session_begins_without_logd(void **state)
 {
@@ -354,20 +376,6 @@ static void a_session_begins_without_logd(void **state)
     scene_close(&scene);
 }
 
-static int open_all(void **state)
-{
-    failpoints_open();
-    return fixture_open(state);
-}
-
-static int close_all(void **state)
-{
-    int result = fixture_close(state);
-
-    failpoints_close();
-    return result;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,9 +390,10 @@ int main(void)
         NODE_TEST(a_slow_session_ends_and_the_log_is_whole),
         NODE_TEST(output_is_whole_over_deaths_of_logd),
         NODE_TEST(output_is_whole_over_deaths_of_the_shim),
+        NODE_TEST(output_is_whole_where_logd_and_shim_die_together),
         NODE_TEST(a_session_begins_without_logd),
     };
 
     cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
-    return cmocka_run_group_tests(tests, open_all, close_all);
+    return cmocka_run_group_tests(tests, fixture_open_with_failpoints, fixture_close_with_failpoints);
 }

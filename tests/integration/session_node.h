@@ -175,3 +175,17 @@ static inline void failpoints_close(void)
 
     assert_int_equal(system(command), 0);
 }
+
+static inline int fixture_open_with_failpoints(void **state)
+{
+    failpoints_open();
+    return fixture_open(state);
+}
+
+static inline int fixture_close_with_failpoints(void **state)
+{
+    int result = fixture_close(state);
+
+    failpoints_close();
+    return result;
+}

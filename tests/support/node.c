@@ -24,7 +24,7 @@
 
 enum { READY_TIMEOUT_S = 60, CENSUS_TIMEOUT_S = 20, PAUSE_US = 20000, NODE_PROCESSES_MAX = 256 };
 
-static const char *const programs[] = {"keeper", "supervisor", "criapi", "sandboxd", "imaged", "logd", "shim", "fetch", "unpack"};
+static const char *const programs[] = {"keeper", "supervisor", "criapi", "sandboxd", "imaged", "logd", "shim", "fetch", "unpack", "stream"};
 
 static void must(int result, const char *what)
 {

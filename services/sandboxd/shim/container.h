@@ -60,7 +60,7 @@ struct container {
     bool is_log_gone;
     unsigned telling;      /* number of the telling under way (logd_tell.c); 0: none */
     bool tells_again;      /* something has changed meanwhile */
-    bool is_untold;        /* its files could not be opened for logd */
+    bool is_untold;        /* its files could not be opened for logd, or its attach sessions are awaited */
     bool is_deleting;      /* a delete has it: by a step or an undo */
     struct job *runtime;   /* its create or start that runs now, or NULL */
     struct source death;   /* pidfd of an adopted one */

@@ -15,7 +15,7 @@
 #include "services/sandboxd/shim/logd_link.h"
 #include "services/sandboxd/shim/shim.h"
 
-enum { OPEN_LIMIT_MS = 30000, UNTOLD_RETRY_MS = 1000, LOG_INDEX = 3, ADD_FDS_MAX = 6 };
+enum { OPEN_LIMIT_MS = 30000, UNTOLD_RETRY_MS = 1000, AWAITED_RETRY_MS = 10, LOG_INDEX = 3, ADD_FDS_MAX = 6 };
 
 /* Descriptors of its own: their numbers stay theirs until the helper has ended. */
 struct telling {
@@ -147,6 +147,11 @@ void logd_tell(struct shim *shim, struct container *container)
     container->tells_again = container->telling != 0;
     if (container->telling || shim->logd.source.fd < 0 || add_descriptors(container, fds) == 0)
         return;
+    if (session_attach_is_awaited(shim, container)) {
+        container->is_untold = true;
+        loop_arm(&shim->loop, &shim->logd.untold, AWAITED_RETRY_MS);
+        return;
+    }
     struct telling *telling = telling_new(shim, container);
     container->telling = telling->number;
     struct error *failure = job_task_run(shim, log_files_open, telling, OPEN_LIMIT_MS, files_opened, telling);

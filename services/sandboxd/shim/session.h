@@ -61,6 +61,8 @@ struct streams {
     struct session *sessions;
     size_t session_count;
     struct timer sweep;
+    int64_t awaited_until_ns; /* BOOTTIME: a successor waits so long for sessions before it tells logd of their
+                                 containers */
 };
 
 /* --- session.c: connections --------------------------------------------------------------------------------------- */
@@ -114,6 +116,10 @@ void session_attach_detached(struct shim *shim, const char *container, uint64_t 
 /* How many of its sessions logd is to know, and telling it of them, behind the container's ADD. */
 size_t session_attach_count(const struct shim *shim, const struct container *container);
 void session_attach_tell_logd(struct shim *shim, const struct container *container);
+
+/* Are there sessions of a predecessor's that have not come back yet, and are waited for? What a new logd read meanwhile
+ * would be lost to them. */
+bool session_attach_is_awaited(const struct shim *shim, const struct container *container);
 
 /* The container's exit is published (or it is being forgotten): its sessions end. */
 void session_attach_container_ended(struct shim *shim, const struct container *container);

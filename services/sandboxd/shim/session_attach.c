@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/logd_protocol.h"
@@ -93,6 +94,17 @@ void session_attach_tell_logd(struct shim *shim, const struct container *contain
     for (const struct session *session = shim->streams.sessions; session; session = session->next)
         if (is_of(session, container->id) && session->is_start_asked && wants_output(session, container))
             tell_attach(shim, container, session);
+}
+
+bool session_attach_is_awaited(const struct shim *shim, const struct container *container)
+{
+    if (clock_boottime_ns() >= shim->streams.awaited_until_ns)
+        return false;
+    for (const struct token *token = shim->streams.tokens; token; token = token->next)
+        if (token->record.kind == STREAM_ATTACH && token->record.is_started &&
+            strcmp(token->record.container, container->id) == 0 && !(token->session && token->session->is_start_asked))
+            return true;
+    return false;
 }
 
 /* --- input -------------------------------------------------------------------------------------------------------- */

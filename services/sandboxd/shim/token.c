@@ -20,7 +20,7 @@
 #include "services/sandboxd/shim/session.h"
 #include "services/sandboxd/shim/shim.h"
 
-enum { SWEEP_MS = 1000, UNJOINED_LIMIT_MS = 60000, NS_PER_MS = 1000000, MS_PER_S = 1000 };
+enum { SWEEP_MS = 1000, UNJOINED_LIMIT_MS = 60000, AWAITED_LIMIT_MS = 1000, NS_PER_MS = 1000000, MS_PER_S = 1000 };
 
 static bool is_hexadecimal(const char *text, size_t length)
 {
@@ -277,5 +277,7 @@ void tokens_load(struct shim *shim)
         if (entry->d_name[0] != '.' && !strchr(entry->d_name, '.'))
             token_load(shim, entry->d_name);
     closedir(directory);
+    shim->streams.awaited_until_ns =
+        clock_boottime_ns() + limit_ms("stream-awaited-limit", AWAITED_LIMIT_MS) * NS_PER_MS;
     sweep_arm(shim);
 }
