@@ -86,6 +86,11 @@ const char *websocket_client_protocol(const struct websocket_client *client)
     return client->protocol;
 }
 
+int websocket_client_fd(const struct websocket_client *client)
+{
+    return client->fd;
+}
+
 /* ---- sending ---- */
 
 static void bytes_send(const struct websocket_client *client, const uint8_t *data, size_t size)

@@ -47,3 +47,5 @@ unsigned websocket_client_pongs(const struct websocket_client *client);
 /* Plain bytes in binary messages, for SPDY inside (spdy_carrier). */
 size_t websocket_client_raw_read(void *client, void *data, size_t room);
 void websocket_client_raw_write(void *client, const void *data, size_t size);
+
+int websocket_client_fd(const struct websocket_client *client);
