@@ -60,6 +60,14 @@ void service_environment_init(struct service_environment *environment)
     take_fds(environment);
 }
 
+void service_environment_fini(struct service_environment *environment)
+{
+    for (size_t i = 0; i < environment->count; i++)
+        free(environment->names[i]);
+    free(environment->names);
+    free(environment->fds);
+}
+
 int service_environment_fd(const struct service_environment *environment, const char *name)
 {
     for (size_t i = 0; i < environment->count; i++) {

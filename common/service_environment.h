@@ -13,4 +13,5 @@ struct service_environment {
 
 /* Reads and removes LISTEN_FDS, LISTEN_FDNAMES, BULKHEAD_GENERATION, BULKHEAD_LAST_DEATH; the descriptors become CLOEXEC. */
 void service_environment_init(struct service_environment *environment);
+void service_environment_fini(struct service_environment *environment); /* the descriptors stay open */
 int service_environment_fd(const struct service_environment *environment, const char *name);

@@ -86,6 +86,7 @@ int main(int argc, char **argv)
         log_open("stream", level_of(config->log_level));
         failure = stream_run(config, &environment);
     }
+    service_environment_fini(&environment);
     if (!failure)
         return 0;
     log_error("stream failed", "error=%s", log_quote(failure->text));
