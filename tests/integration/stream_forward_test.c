@@ -147,6 +147,25 @@ static void connections_outlive_the_shim_and_new_ones_wait_for_its_successor(voi
     server_free(server);
 }
 
+static void a_pod_that_stops_ends_all_connections_and_the_session(void **state)
+{
+    struct bench *bench = *state;
+    struct spdy_client *client = bench_forward(bench);
+    uint16_t port;
+    struct server *server = server_new(SERVER_ECHO, false, &port);
+    struct pair pair = forward(client, port, 1);
+
+    spdy_client_send(client, pair.data, "a", 1, false);
+    spdy_client_wait(client, pair.data, 1);
+    stream_shim_end_pod(bench->shim);
+    assert_non_null(strstr(spdy_client_all(client, pair.error, NULL), "the pod is stopped"));
+    while (spdy_client_read(client))
+        ;
+    assert_int_equal(spdy_client_goaway(client), 0);
+    spdy_client_free(client);
+    server_free(server);
+}
+
 static void a_client_that_resets_a_connection_closes_it_and_no_other(void **state)
 {
     struct spdy_client *client = bench_forward(*state);
@@ -274,6 +293,7 @@ int main(void)
         TEST(streams_without_a_request_id_are_paired_by_their_numbers),
         TEST(streams_that_make_no_sense_are_refused),
         TEST(connections_outlive_the_shim_and_new_ones_wait_for_its_successor),
+        TEST(a_pod_that_stops_ends_all_connections_and_the_session),
         TEST(a_client_that_resets_a_connection_closes_it_and_no_other),
         TEST(much_data_goes_through_a_slow_reader_at_a_bounded_cost),
         TEST(a_websocket_has_two_channels_for_each_port_of_its_query),

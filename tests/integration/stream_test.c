@@ -376,6 +376,18 @@ static void a_client_that_goes_takes_its_session_with_it(void **state)
     assert_int_equal(bench_wait(bench, bench->sessions[1]), 0);
 }
 
+static void a_session_in_which_nothing_moves_is_ended(void **state)
+{
+    struct bench *bench = *state;
+
+    bench_configure(bench, "{\"stream_idle_timeout_seconds\": 1}");
+    struct bench_exec exec = bench_spdy(bench, STREAM_EXEC, OUT, "exec sleep 300");
+    while (spdy_client_read(exec.client))
+        ;
+    assert_int_equal(bench_wait(bench, bench->sessions[0]), 0);
+    spdy_client_free(exec.client);
+}
+
 static void sigterm_ends_a_spare_and_a_session(void **state)
 {
     struct bench *bench = *state;
@@ -414,6 +426,7 @@ int main(void)
         TEST(an_attached_session_outlives_its_shim),
         TEST(an_attached_terminal_is_sized_and_typed_at),
         TEST(a_client_that_goes_takes_its_session_with_it),
+        TEST(a_session_in_which_nothing_moves_is_ended),
         TEST(sigterm_ends_a_spare_and_a_session),
     };
 

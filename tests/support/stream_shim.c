@@ -524,6 +524,15 @@ void stream_shim_end_attach(struct stream_shim *shim, int code, const char *text
     pthread_mutex_unlock(&shim->lock);
 }
 
+void stream_shim_end_pod(struct stream_shim *shim)
+{
+    pthread_mutex_lock(&shim->lock);
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        if (shim->clients[i] >= 0)
+            failed_send(shim->clients[i], 0, ERROR_NOT_FOUND, "the pod is stopped");
+    pthread_mutex_unlock(&shim->lock);
+}
+
 static void wait_count(struct stream_shim *shim, const unsigned *counter, unsigned count)
 {
     pthread_mutex_lock(&shim->lock);

@@ -36,6 +36,9 @@ uint32_t stream_shim_terminal_size(struct stream_shim *shim, uint32_t before);
 /* The container's end: ENDED to all attached sessions. code: 0, or a gRPC code with a text. */
 void stream_shim_end_attach(struct stream_shim *shim, int code, const char *text);
 
+/* The pod is stopped: FAILED, NOT_FOUND, to all sessions. */
+void stream_shim_end_pod(struct stream_shim *shim);
+
 /* How many OPENs and STARTs have come; for waiting: until there are at least so many. */
 void stream_shim_wait_opens(struct stream_shim *shim, unsigned count);
 void stream_shim_wait_starts(struct stream_shim *shim, unsigned count);

@@ -10,6 +10,9 @@
  * cannot be stopped otherwise. One that has it never fills a channel: its window is smaller. */
 enum { CHANNEL_IN_MAX = 128 << 10, CHANNEL_WINDOW = 64 << 10, CHANNELS_MAX = 2048 };
 
+/* And so much may wait in all channels of a session. */
+enum { SESSION_IN_MAX = 8 << 20 };
+
 /* At most so many bytes of data wait for the client to read; what a protocol answers by itself comes on top. */
 enum { TRANSPORT_OUT_MAX = 64 << 10 };
 

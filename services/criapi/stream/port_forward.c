@@ -88,14 +88,28 @@ static void ask_again(struct port_forward *session)
             forward->state = FORWARD_ASKING;
 }
 
-static void port_forward_message(struct work *work, struct shim_event *event)
+static void port_forward_fail(struct work *work, const struct error *why)
 {
     struct port_forward *session = port_forward_of(work);
 
-    if (event->message.type == STREAM_OPENED)
-        ask_again(session);
+    session->is_over = true;
     for (struct forward *forward = session->forwards; forward; forward = forward->next)
-        if (forward->serial == event->message.serial)
+        forward_fail(forward, why->text);
+}
+
+static void port_forward_message(struct work *work, struct shim_event *event)
+{
+    struct port_forward *session = port_forward_of(work);
+    const struct stream_message *message = &event->message;
+
+    if (message->type == STREAM_OPENED)
+        ask_again(session);
+    if (message->type == STREAM_FAILED && message->serial == 0) { /* of the whole session */
+        autoptr(error) failure = error_new((enum error_code)message->code, "%s", message->text);
+        port_forward_fail(work, failure);
+    }
+    for (struct forward *forward = session->forwards; forward; forward = forward->next)
+        if (forward->serial == message->serial)
             forward_message(forward, event);
 }
 
@@ -134,15 +148,6 @@ static bool port_forward_turn(struct work *work)
     }
     bool has_all = session->is_over || (work->options.are_channels_fixed && session->had_any);
     return has_all && !session->forwards;
-}
-
-static void port_forward_fail(struct work *work, const struct error *why)
-{
-    struct port_forward *session = port_forward_of(work);
-
-    session->is_over = true;
-    for (struct forward *forward = session->forwards; forward; forward = forward->next)
-        forward_fail(forward, why->text);
 }
 
 static void port_forward_free(struct work *work)

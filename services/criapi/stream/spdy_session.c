@@ -25,6 +25,7 @@ struct spdy_session {
     bool in_frame;
     struct buffer control; /* of a control frame */
     struct channel *full;  /* the one that made us stop reading */
+    size_t waiting;        /* bytes in all channels */
     uint32_t last_stream;  /* the client's highest */
     int64_t initial_window;
     int64_t window; /* of the whole session (3.1) */
@@ -157,6 +158,7 @@ static void acknowledge(struct spdy_session *session, struct channel *channel, s
 static void spdy_consume(struct transport *transport, struct channel *channel, size_t size)
 {
     buffer_consume(&channel->in, size);
+    session_of(transport)->waiting -= size;
     acknowledge(session_of(transport), channel, size);
 }
 
@@ -165,6 +167,7 @@ static void spdy_release(struct transport *transport, struct channel *channel)
     struct spdy_session *session = session_of(transport);
 
     spdy_reset(transport, channel); /* nothing where both directions have ended */
+    session->waiting -= channel->in.size;
     acknowledge(session, NULL, channel->in.size);
     if (session->full == channel)
         session->full = NULL;
@@ -380,6 +383,7 @@ static void data_take(struct spdy_session *session, const uint8_t *data, size_t 
         return;
     }
     buffer_append(&channel->in, data, size);
+    session->waiting += size;
     if (channel->in.size >= CHANNEL_IN_MAX)
         session->full = channel;
 }
@@ -411,7 +415,7 @@ static bool spdy_is_full(const struct transport *transport)
 {
     const struct spdy_session *session = (const struct spdy_session *)transport;
 
-    return session->full && session->full->in.size >= CHANNEL_IN_MAX;
+    return (session->full && session->full->in.size >= CHANNEL_IN_MAX) || session->waiting >= SESSION_IN_MAX;
 }
 
 static struct error *spdy_feed(struct transport *transport, const uint8_t *data, size_t size, size_t *ret_taken)

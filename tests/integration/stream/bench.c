@@ -45,6 +45,14 @@ static int notify_open(const char *state)
     return fd;
 }
 
+void bench_configure(struct bench *bench, const char *json)
+{
+    autofree char *path = xasprintf("%s/config.json", bench->state);
+    autoclose int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+    check(fd_write_all(fd, json, strlen(json)));
+}
+
 int bench_setup(void **state)
 {
     struct bench *bench = xcalloc(1, sizeof(*bench));
@@ -53,6 +61,7 @@ int bench_setup(void **state)
     assert_non_null(mkdtemp(name));
     chmod(name, 0755);
     bench->state = xstrdup(name);
+    bench_configure(bench, "{}");
     bench->shim = stream_shim_new(bench->state, pod);
     bench->listener = listen_any(&bench->port);
     bench->notify = notify_open(bench->state);
@@ -97,6 +106,7 @@ static _Noreturn void spare_run(const struct bench *bench)
 {
     autofree char *program = xasprintf("%s/bulkhead-stream", getenv("BULKHEAD_PROGRAMS"));
     autofree char *notify = xasprintf("%s/notify", bench->state);
+    autofree char *config = xasprintf("--config=%s/config.json", bench->state);
 
     setenv("LISTEN_FDS", "1", 1);
     setenv("LISTEN_FDNAMES", "stream", 1);
@@ -106,7 +116,8 @@ static _Noreturn void spare_run(const struct bench *bench)
     else
         fcntl(3, F_SETFD, 0);
     syscall(SYS_close_range, 4, ~0U, 0);
-    execl(program, "bulkhead-stream", "--state", bench->state, "--root", bench->state, "--log-level", "warn", NULL);
+    execl(program, "bulkhead-stream", "--state", bench->state, "--root", bench->state, "--log-level", "warn", config,
+          NULL);
     _exit(127);
 }
 

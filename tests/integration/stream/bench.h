@@ -30,6 +30,9 @@ struct bench {
 int bench_setup(void **state);
 int bench_teardown(void **state);
 
+/* The configuration of the spares that are started from now on. */
+void bench_configure(struct bench *bench, const char *json);
+
 /* Starts a spare. */
 pid_t bench_spare(struct bench *bench);
 

@@ -240,6 +240,32 @@ static void a_full_channel_stops_the_reading_until_it_is_used(void **state)
     world_fini(&world);
 }
 
+static void many_channels_together_have_a_bound_too(void **state)
+{
+    autofree uint8_t *bytes = xcalloc(1, 65536 + SPDY_HEAD_SIZE);
+    struct world world;
+    size_t taken, total = 0;
+
+    (void)state;
+    world_init(&world);
+    for (uint32_t stream = 1; stream < 2000; stream += 2) {
+        uint8_t syn[512];
+        size_t size = syn_make(&world, stream, (const char *const[]){"streamtype", "data", NULL}, syn);
+        assert_null(feed(&world, syn, size, &taken));
+        struct spdy_frame frame = {.length = 65536, .stream_id = stream};
+        spdy_frame_format(&frame, bytes);
+        assert_null(feed(&world, bytes, 65536 + SPDY_HEAD_SIZE, &taken));
+        total += taken;
+        if (world.transport->functions->is_full(world.transport))
+            break;
+    }
+    assert_true(total < SESSION_IN_MAX + 200000);
+    assert_true(world.transport->functions->is_full(world.transport));
+    world.transport->functions->release(world.transport, world.transport->channels->next);
+    assert_false(world.transport->functions->is_full(world.transport));
+    world_fini(&world);
+}
+
 static void room_is_what_windows_and_the_waiting_bytes_leave(void **state)
 {
     uint8_t bytes[512];
@@ -297,6 +323,7 @@ int main(void)
         cmocka_unit_test(names_that_are_wrong_are_refused),
         cmocka_unit_test(a_session_may_come_byte_by_byte),
         cmocka_unit_test(a_full_channel_stops_the_reading_until_it_is_used),
+        cmocka_unit_test(many_channels_together_have_a_bound_too),
         cmocka_unit_test(room_is_what_windows_and_the_waiting_bytes_leave),
         cmocka_unit_test(streams_of_wrong_numbers_are_reset),
     };
