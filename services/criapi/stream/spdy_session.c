@@ -1,38 +1,12 @@
-/* What SPDY's frames do to a session's channels: streams open, end and are reset, and windows that are kept. */
+/* How a SPDY session's bytes become frames and data of its channels, and the reverse, within windows and bounds. */
 #include "services/criapi/stream/spdy_session.h"
 
 #include <string.h>
 
 #include "common/memory.h"
-#include "services/criapi/stream/spdy_frame.h"
-#include "services/criapi/stream/spdy_headers.h"
+#include "services/criapi/stream/spdy_control.h"
 
-/* The clients of Kubernetes (moby/spdystream) neither send WINDOW_UPDATE nor heed it. So a window counts only once the
- * client has shown that it keeps one, by a SETTINGS with an initial window or a WINDOW_UPDATE; until then TCP alone
- * slows us down. Bytes sent before count against it all the same. */
 enum { CONTROL_MAX = 16 << 10, INITIAL_WINDOW = 64 << 10, DATA_MAX = 32 << 10 };
-
-struct spdy_session {
-    struct transport transport;
-    struct byte_sink sink;
-    struct channel_owner owner;
-    struct spdy_inflater inflater;
-    struct spdy_deflater deflater;
-    uint8_t head[SPDY_HEAD_SIZE];
-    size_t head_size;
-    struct spdy_frame frame; /* the one that is being read, once its head is whole */
-    size_t frame_left;       /* bytes of it to come */
-    bool in_frame;
-    struct buffer control; /* of a control frame */
-    struct channel *full;  /* the one that made us stop reading */
-    size_t waiting;        /* bytes in all channels */
-    uint32_t last_stream;  /* the client's highest */
-    int64_t initial_window;
-    int64_t window; /* of the whole session (3.1) */
-    int64_t unacknowledged;
-    bool has_windows, has_session_window;
-    bool is_away; /* we have said so */
-};
 
 static struct spdy_session *session_of(struct transport *transport)
 {
@@ -41,48 +15,10 @@ static struct spdy_session *session_of(struct transport *transport)
 
 /* ---- sending ---- */
 
-static void frame_send(struct spdy_session *session, enum spdy_type type, uint8_t flags, const void *payload,
-                       size_t size)
-{
-    struct spdy_frame frame = {
-        .is_control = true, .version = SPDY_VERSION, .type = type, .flags = flags, .length = (uint32_t)size};
-    uint8_t head[SPDY_HEAD_SIZE];
-
-    spdy_frame_format(&frame, head);
-    session->sink.write(session->sink.argument, head, sizeof(head));
-    session->sink.write(session->sink.argument, payload, size);
-}
-
-static void two_numbers_send(struct spdy_session *session, enum spdy_type type, uint32_t first, uint32_t second)
-{
-    uint8_t payload[8];
-
-    spdy_number_format(first, payload);
-    spdy_number_format(second, payload + 4);
-    frame_send(session, type, 0, payload, sizeof(payload));
-}
-
-static void reset_send(struct spdy_session *session, uint32_t stream, enum spdy_status status)
-{
-    two_numbers_send(session, SPDY_RST_STREAM, stream, status);
-}
-
-static void reply_send(struct spdy_session *session, uint32_t stream)
-{
-    static const uint8_t no_names[4] = {0};
-    size_t size;
-    autofree uint8_t *block = spdy_deflate(&session->deflater, no_names, sizeof(no_names), &size);
-    autofree uint8_t *payload = xmalloc(4 + size);
-
-    spdy_number_format(stream, payload);
-    memcpy(payload + 4, block, size);
-    frame_send(session, SPDY_SYN_REPLY, 0, payload, 4 + size);
-}
-
 static void away_send(struct spdy_session *session, uint32_t status)
 {
     if (!session->is_away)
-        two_numbers_send(session, SPDY_GOAWAY, session->last_stream, status);
+        spdy_control_send_two(session, SPDY_GOAWAY, session->last_stream, status);
     session->is_away = true;
 }
 
@@ -134,7 +70,7 @@ static void spdy_end(struct transport *transport, struct channel *channel)
 static void spdy_reset(struct transport *transport, struct channel *channel)
 {
     if (!channel->out_ended || !channel->in_ended)
-        reset_send(session_of(transport), channel->id, SPDY_CANCEL);
+        spdy_reset_send(session_of(transport), channel->id, SPDY_CANCEL);
     channel->in_ended = channel->out_ended = channel->is_ignored = true;
 }
 
@@ -143,14 +79,14 @@ static void acknowledge(struct spdy_session *session, struct channel *channel, s
 {
     session->unacknowledged += (int64_t)size;
     if (session->unacknowledged >= CHANNEL_WINDOW / 2) {
-        two_numbers_send(session, SPDY_WINDOW_UPDATE, 0, (uint32_t)session->unacknowledged);
+        spdy_control_send_two(session, SPDY_WINDOW_UPDATE, 0, (uint32_t)session->unacknowledged);
         session->unacknowledged = 0;
     }
     if (!channel || channel->in_ended)
         return;
     channel->unacknowledged += (int64_t)size;
     if (channel->unacknowledged >= CHANNEL_WINDOW / 2) {
-        two_numbers_send(session, SPDY_WINDOW_UPDATE, channel->id, (uint32_t)channel->unacknowledged);
+        spdy_control_send_two(session, SPDY_WINDOW_UPDATE, channel->id, (uint32_t)channel->unacknowledged);
         channel->unacknowledged = 0;
     }
 }
@@ -190,157 +126,6 @@ static void spdy_free(struct transport *transport)
     free(session);
 }
 
-/* ---- receiving: control frames ---- */
-
-static struct error *headers_read(struct spdy_session *session, const uint8_t *data, size_t size, uint8_t **ret_block,
-                                  size_t *ret_size)
-{
-    return spdy_inflate(&session->inflater, data, size, ret_block, ret_size);
-}
-
-static void stream_open(struct spdy_session *session, uint32_t stream, const struct spdy_headers *headers)
-{
-    struct channel_request request = {.id = stream,
-                                      .type = spdy_headers_find(headers, "streamtype"),
-                                      .port = spdy_headers_find(headers, "port"),
-                                      .request_id = spdy_headers_find(headers, "requestid")};
-    struct channel *channel = transport_channel_add(&session->transport, stream);
-
-    channel->window = session->initial_window;
-    channel->in_ended = session->frame.flags & SPDY_FLAG_FIN;
-    channel->out_ended = session->frame.flags & SPDY_FLAG_UNIDIRECTIONAL;
-    autoptr(error) refusal = session->owner.opened(session->owner.argument, channel, &request);
-    if (!refusal) {
-        reply_send(session, stream);
-        return;
-    }
-    reset_send(session, stream, SPDY_REFUSED_STREAM);
-    transport_channel_remove(&session->transport, channel);
-}
-
-static struct error *syn_stream(struct spdy_session *session, const uint8_t *payload, size_t size)
-{
-    autofree uint8_t *block = NULL;
-    autoptr(spdy_headers) headers = NULL;
-    size_t block_size;
-
-    if (size < 10)
-        return error_new(ERROR_INVALID_ARGUMENT, "a SYN_STREAM of %zu bytes", size);
-    uint32_t stream = spdy_number(payload) & SPDY_STREAM_MAX;
-    TRY(headers_read(session, payload + 10, size - 10, &block, &block_size));
-    if (session->is_away)
-        return NULL;
-    if (stream % 2 == 0 || stream <= session->last_stream) {
-        reset_send(session, stream, SPDY_PROTOCOL_ERROR);
-        return NULL;
-    }
-    session->last_stream = stream;
-    autoptr(error) malformed = spdy_headers_parse(block, block_size, &headers);
-    if (malformed)
-        reset_send(session, stream, SPDY_PROTOCOL_ERROR);
-    else if (session->transport.count >= CHANNELS_MAX)
-        reset_send(session, stream, SPDY_REFUSED_STREAM);
-    else
-        stream_open(session, stream, headers);
-    return NULL;
-}
-
-/* SYN_REPLY is for streams of ours, and there are none; HEADERS say nothing that is used. But each block must be read.
- */
-static struct error *other_headers(struct spdy_session *session, const uint8_t *payload, size_t size)
-{
-    autofree uint8_t *block = NULL;
-    size_t block_size;
-
-    if (size < 4)
-        return error_new(ERROR_INVALID_ARGUMENT, "a header frame of %zu bytes", size);
-    TRY(headers_read(session, payload + 4, size - 4, &block, &block_size));
-    struct channel *channel = transport_channel_find(&session->transport, spdy_number(payload) & SPDY_STREAM_MAX);
-    if (channel && session->frame.flags & SPDY_FLAG_FIN)
-        channel->in_ended = true;
-    return NULL;
-}
-
-static struct error *rst_stream(struct spdy_session *session, const uint8_t *payload, size_t size)
-{
-    if (size != 8)
-        return error_new(ERROR_INVALID_ARGUMENT, "a RST_STREAM of %zu bytes", size);
-    struct channel *channel = transport_channel_find(&session->transport, spdy_number(payload) & SPDY_STREAM_MAX);
-    if (channel)
-        channel->in_ended = channel->out_ended = channel->is_reset = true;
-    return NULL;
-}
-
-static struct error *settings(struct spdy_session *session, const uint8_t *payload, size_t size)
-{
-    uint32_t window;
-
-    if (!spdy_setting_find(payload, size, SPDY_SETTING_INITIAL_WINDOW, &window))
-        return NULL;
-    if (window > INT32_MAX)
-        return error_new(ERROR_INVALID_ARGUMENT, "an initial window of %u bytes", window);
-    for (struct channel *channel = session->transport.channels; channel; channel = channel->next)
-        channel->window += (int64_t)window - session->initial_window;
-    session->initial_window = window;
-    session->has_windows = true;
-    return NULL;
-}
-
-static struct error *window_update(struct spdy_session *session, const uint8_t *payload, size_t size)
-{
-    if (size != 8)
-        return error_new(ERROR_INVALID_ARGUMENT, "a WINDOW_UPDATE of %zu bytes", size);
-    uint32_t stream = spdy_number(payload) & SPDY_STREAM_MAX, delta = spdy_number(payload + 4) & INT32_MAX;
-    session->has_windows = true;
-    if (stream == 0) {
-        session->has_session_window = true;
-        session->window += delta;
-        if (session->window > INT32_MAX)
-            return error_new(ERROR_INVALID_ARGUMENT, "the session's window has overflowed");
-        return NULL;
-    }
-    struct channel *channel = transport_channel_find(&session->transport, stream);
-    if (!channel)
-        return NULL;
-    channel->window += delta;
-    if (channel->window > INT32_MAX) {
-        reset_send(session, stream, SPDY_FLOW_CONTROL_ERROR);
-        channel->in_ended = channel->out_ended = channel->is_reset = true;
-    }
-    return NULL;
-}
-
-/* Pings of odd number are the client's, and come back as they are. */
-static struct error *ping(struct spdy_session *session, const uint8_t *payload, size_t size)
-{
-    if (size != 4)
-        return error_new(ERROR_INVALID_ARGUMENT, "a PING of %zu bytes", size);
-    if (spdy_number(payload) % 2 == 1)
-        frame_send(session, SPDY_PING, 0, payload, size);
-    return NULL;
-}
-
-static struct error *control_frame(struct spdy_session *session, const uint8_t *payload, size_t size)
-{
-    switch (session->frame.type) {
-    case SPDY_SYN_STREAM:
-        return syn_stream(session, payload, size);
-    case SPDY_SYN_REPLY:
-    case SPDY_HEADERS:
-        return other_headers(session, payload, size);
-    case SPDY_RST_STREAM:
-        return rst_stream(session, payload, size);
-    case SPDY_SETTINGS:
-        return settings(session, payload, size);
-    case SPDY_PING:
-        return ping(session, payload, size);
-    case SPDY_WINDOW_UPDATE:
-        return window_update(session, payload, size);
-    default: /* GOAWAY: no more streams, but these go on. What is unknown is to be ignored (section 2.2.1) */
-        return NULL;
-    }
-}
-
 /* ---- receiving: the bytes ---- */
 
 static struct error *frame_begin(struct spdy_session *session)
@@ -363,7 +148,7 @@ static struct error *frame_end(struct spdy_session *session)
 {
     session->in_frame = false;
     if (session->frame.is_control) {
-        struct error *failure = control_frame(session, buffer_head(&session->control), session->control.size);
+        struct error *failure = spdy_control(session, buffer_head(&session->control), session->control.size);
         buffer_fini(&session->control);
         return failure;
     }
