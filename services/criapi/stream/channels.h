@@ -7,11 +7,14 @@
 #include "services/criapi/stream/buffer.h"
 
 /* A full channel's bytes wait in the connection, and with them all that came behind: a client without flow control
- * cannot be stopped otherwise. One that has it never fills a channel: its window is smaller. */
-enum { CHANNEL_IN_MAX = 128 << 10, CHANNEL_WINDOW = 64 << 10, CHANNELS_MAX = 2048 };
-
-/* And so much may wait in all channels of a session. */
-enum { SESSION_IN_MAX = 8 << 20 };
+ * cannot be stopped otherwise. One that has it never fills a channel: its window is smaller. SESSION: of all channels.
+ */
+#ifdef BULKHEAD_FUZZ /* so that inputs of a few bytes get there */
+enum { CHANNEL_IN_MAX = 96, SESSION_IN_MAX = 256 };
+#else
+enum { CHANNEL_IN_MAX = 128 << 10, SESSION_IN_MAX = 8 << 20 };
+#endif
+enum { CHANNEL_WINDOW = 64 << 10, CHANNELS_MAX = 2048 };
 
 /* At most so many bytes of data wait for the client to read; what a protocol answers by itself comes on top. */
 enum { TRANSPORT_OUT_MAX = 64 << 10 };
