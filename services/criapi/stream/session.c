@@ -386,6 +386,8 @@ struct error *session_serve(const struct config *config, int connection, int sig
         if (!session.failure)
             session_turn(&session);
     }
+    if (session.work)
+        log_info("session ends", "kind=%s pod=%s", kind_name(session.token.kind), session.token.pod);
     struct error *failure = session.failure;
     session_fini(&session);
     return failure;
