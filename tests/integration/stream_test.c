@@ -215,6 +215,27 @@ static void a_client_with_windows_is_not_overrun(void **state)
     spdy_client_free(client);
 }
 
+static void what_is_in_the_pipe_at_the_end_comes_before_the_status(void **state)
+{
+    struct bench *bench = *state;
+    autofree char *path = bench_path(bench, STREAM_EXEC, OUT, "head -c 30000 /dev/zero");
+    int status;
+    struct spdy_client *client = spdy_client_open(bench->port, path, "v4.channel.k8s.io", &status);
+    size_t size;
+
+    assert_int_equal(status, 101);
+    setting_send(client, 1000);
+    uint32_t out = spdy_client_stream_of(client, "stdout"), error = spdy_client_stream_of(client, "error");
+    stream_shim_wait_ends(bench->shim, 1);
+    spdy_client_ping(client, 1); /* the session knows of the end, and has no room for the rest */
+    assert_int_equal(spdy_client_received(client, error), 0);
+    window_send(client, out, 100000);
+    spdy_client_all(client, out, &size);
+    assert_int_equal(size, 30000);
+    expect_all(client, error, success);
+    spdy_client_free(client);
+}
+
 /* ---- the shim's death ---- */
 
 static void a_shim_that_dies_costs_an_exec_nothing(void **state)
@@ -417,6 +438,7 @@ int main(void)
         TEST(a_client_that_does_not_read_costs_no_memory_and_loses_nothing),
         TEST(a_command_that_does_not_read_costs_no_memory),
         TEST(a_client_with_windows_is_not_overrun),
+        TEST(what_is_in_the_pipe_at_the_end_comes_before_the_status),
         TEST(a_shim_that_dies_costs_an_exec_nothing),
         TEST(an_exec_that_is_lost_with_its_shim_ends_with_an_error),
         TEST(a_pod_that_goes_away_ends_the_session),

@@ -34,7 +34,7 @@ struct token_state {
     int client; /* index, -1: none */
     pid_t pid;  /* of an exec that has begun */
     int pidfd;
-    bool has_ended, is_told;
+    bool has_ended;
     int wait_status;
     int out[2]; /* an attach's pipes */
 };
@@ -53,7 +53,7 @@ struct stream_shim {
     int input[2]; /* the container's stdin */
     int master, slave;
     bool has_input_ended;
-    unsigned opens, starts;
+    unsigned opens, starts, ends;
 };
 
 static void check(struct error *failure)
@@ -113,7 +113,7 @@ static void ended_send(struct stream_shim *shim, struct token_state *token)
     struct stream_message ended = {.type = STREAM_ENDED, .wait_status = token->wait_status};
 
     message_send(shim->clients[token->client], &ended, NULL, 0);
-    token->is_told = true;
+    shim->ends++;
 }
 
 static void child_run(const struct token_state *token, const int stdio[3])
@@ -549,6 +549,11 @@ void stream_shim_wait_opens(struct stream_shim *shim, unsigned count)
 void stream_shim_wait_starts(struct stream_shim *shim, unsigned count)
 {
     wait_count(shim, &shim->starts, count);
+}
+
+void stream_shim_wait_ends(struct stream_shim *shim, unsigned count)
+{
+    wait_count(shim, &shim->ends, count);
 }
 
 static void token_free(struct token_state *token)

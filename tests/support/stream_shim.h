@@ -39,6 +39,7 @@ void stream_shim_end_attach(struct stream_shim *shim, int code, const char *text
 /* The pod is stopped: FAILED, NOT_FOUND, to all sessions. */
 void stream_shim_end_pod(struct stream_shim *shim);
 
-/* How many OPENs and STARTs have come; for waiting: until there are at least so many. */
+/* How many OPENs and STARTs have come, and ENDEDs of execs have gone; for waiting: until there are at least so many. */
 void stream_shim_wait_opens(struct stream_shim *shim, unsigned count);
 void stream_shim_wait_starts(struct stream_shim *shim, unsigned count);
+void stream_shim_wait_ends(struct stream_shim *shim, unsigned count);
