@@ -112,11 +112,13 @@ processes_are_shown() {
   for name in supervisor logd imaged sandboxd criapi; do
     matches "^$name +[0-9]+ +[1-9][0-9]+ +1 +[0-9]+s +0 +- +[0-9.]+ MB\$"
   done
+  matches '^stream [0-9a-f]+ +[0-9]+ +[1-9][0-9]+ +1 +[0-9]+s +0 +- +[0-9.]+ MB( |$)'
 }
 
+# With the `stream` process that waits for the next session.
 all_are_ready() {
   ok status --json "${node_flags[@]}"
-  [ "$(jq '.running and (.degraded | not) and ([.processes[].ready] | all) and (.processes | length == 7)' "$out")" = true ]
+  [ "$(jq '.running and (.degraded | not) and ([.processes[].ready] | all) and (.processes | length == 8)' "$out")" = true ]
 }
 
 death_is_shown_with_its_reason() {
