@@ -316,6 +316,7 @@ static void nothing_is_left_of_a_crowd_of_sessions(void **state)
     crowd_run(crowd, 2); /* what is made once */
     sessions_await(crowd);
     autofree char *processes = script_output(crowd->fixture, crowd->container, "ls -d /proc/[0-9]* | wc -l", 0);
+    sessions_await(crowd); /* this command's own record goes when sandboxd has acknowledged its result */
     footprint_take(crowd, &before);
     crowd_run(crowd, seconds ? atoi(seconds) : SECONDS);
     crowd_print(crowd);
