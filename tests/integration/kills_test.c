@@ -1,35 +1,12 @@
-/* Each process of the tree is killed in the middle of each call of a pod's life: the call, or for criapi its retry, succeeds,
- * the pod goes on, and afterwards nothing is left. */
+/* Each process of the tree is killed in the middle of each call of a pod's life: the call, or for criapi its retry,
+ * succeeds, the pod goes on, and afterwards nothing is left. */
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "common/memory.h"
-#include "proto/cri.pb-c.h"
-#include "tests/support/check.h"
-#include "tests/support/cri_client.h"
-#include "tests/support/node.h"
-#include "tests/support/registry.h"
-#include "tests/support/workload.h"
+#include "tests/integration/node_fixture.h"
 
 enum { KILL_DELAY_MAX_US = 40000 };
 
-static const char *const image = "docker.io/library/busybox:test";
-
-/* The node that all tests of this file share, and one pod's life in it. */
-struct fixture {
-    struct node node;
-    struct registry_server registry;
-    char *census;
-    unsigned seed;
-};
-
+/* One pod's life in the node. */
 struct life {
     struct workload work;
     const char *name;
@@ -44,11 +21,11 @@ static struct error *step_run(struct life *life)
 
 static struct error *step_create(struct life *life)
 {
-    static const char *const command[] = {"/bin/sh", "-c", "trap 'exit 7' TERM; n=0; while :; do echo line $n; n=$((n+1)); sleep 0.02; done",
-                                          NULL};
+    static const char *const command[] = {
+        "/bin/sh", "-c", "trap 'exit 7' TERM; n=0; while :; do echo line $n; n=$((n+1)); sleep 0.02; done", NULL};
 
     return workload_create(&life->work, life->pod, false,
-                           &(struct workload_container){.name = "counter", .image = image, .command = command},
+                           &(struct workload_container){.name = "counter", .image = busybox, .command = command},
                            &life->container);
 }
 
@@ -115,9 +92,9 @@ static const struct step {
     const char *name;
     struct error *(*run)(struct life *life);
 } steps[] = {
-    {"RunPodSandbox", step_run}, {"CreateContainer", step_create}, {"StartContainer", step_start},
-    {"ContainerStatus", step_status}, {"ExecSync", step_exec}, {"ReopenContainerLog", step_reopen},
-    {"StopContainer", step_stop}, {"RemoveContainer", step_remove}, {"StopPodSandbox", step_pod_stop},
+    {"RunPodSandbox", step_run},           {"CreateContainer", step_create}, {"StartContainer", step_start},
+    {"ContainerStatus", step_status},      {"ExecSync", step_exec},          {"ReopenContainerLog", step_reopen},
+    {"StopContainer", step_stop},          {"RemoveContainer", step_remove}, {"StopPodSandbox", step_pod_stop},
     {"RemovePodSandbox", step_pod_remove},
 };
 enum { STEP_COUNT = sizeof(steps) / sizeof(steps[0]) };
@@ -140,8 +117,7 @@ static void *kill_later(void *argument)
 
 static void step_under_kill(struct fixture *fixture, struct life *life, const struct step *step, const char *program)
 {
-    struct kill kill = {.node = &fixture->node, .program = program,
-                        .delay_us = (unsigned)rand_r(&fixture->seed) % KILL_DELAY_MAX_US};
+    struct kill kill = {.node = &fixture->node, .program = program, .delay_us = (unsigned)random() % KILL_DELAY_MAX_US};
     pthread_t thread;
 
     assert_int_equal(pthread_create(&thread, NULL, kill_later, &kill), 0);
@@ -149,8 +125,8 @@ static void step_under_kill(struct fixture *fixture, struct life *life, const st
     pthread_join(thread, NULL);
     error_free(kill.error); /* no such process: the call was over before it, or it has ended */
     if (error)
-        fail_msg("%s with %s killed after %u us: %s: %s", step->name, program, kill.delay_us, error_code_name(error->code),
-                 error->text);
+        fail_msg("%s with %s killed after %u us: %s: %s", step->name, program, kill.delay_us,
+                 error_code_name(error->code), error->text);
     if (strcmp(program, "criapi") != 0 && life->work.unavailable)
         fail_msg("%s with %s killed after %u us: ended UNAVAILABLE", step->name, program, kill.delay_us);
 }
@@ -196,7 +172,8 @@ static void kill_in_each_call(void **state, const char *program)
 
     for (size_t target = 0; target < STEP_COUNT; target++)
         life_under_kill(fixture, target, program);
-    check(node_wait_ready(&fixture->node)); /* a connection that died with the last criapi is no failure of the next test */
+    check(node_wait_ready(
+        &fixture->node)); /* a connection that died with the last criapi is no failure of the next test */
     check(node_wait_census(&fixture->node, fixture->census));
 }
 
@@ -235,46 +212,24 @@ static void a_tree_that_was_killed_over_and_over_is_at_rest_afterwards(void **st
     }
 }
 
-static int set_up(void **state)
-{
-    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
-    struct workload work = {.node = &fixture->node};
-    autofree char *pulled = NULL;
-
-    *state = fixture;
-    fixture->seed = getenv("BULKHEAD_TEST_SEED") ? (unsigned)atoi(getenv("BULKHEAD_TEST_SEED")) : (unsigned)getpid();
-    printf("seed %u\n", fixture->seed);
-    check(registry_server_start(&fixture->registry));
-    check(registry_server_push(&fixture->registry, "library/busybox", "test", 0));
-    check(node_open(&fixture->node, fixture->registry.url, NULL));
-    check(node_wait_ready(&fixture->node));
-    work.client = fixture->node.client;
-    check(workload_pull(&work, image, &pulled));
-    fixture->census = node_census_at_rest(&fixture->node);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-
-    node_close(&fixture->node);
-    registry_server_stop(&fixture->registry);
-    free(fixture->census);
-    free(fixture);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(criapi_may_die_in_each_call),     cmocka_unit_test(sandboxd_may_die_in_each_call),
-        cmocka_unit_test(imaged_may_die_in_each_call),     cmocka_unit_test(logd_may_die_in_each_call),
-        cmocka_unit_test(shim_may_die_in_each_call),       cmocka_unit_test(supervisor_may_die_in_each_call),
-        cmocka_unit_test(keeper_may_die_in_each_call),     cmocka_unit_test(backstop_may_die_in_each_call),
+        cmocka_unit_test(criapi_may_die_in_each_call),
+        cmocka_unit_test(sandboxd_may_die_in_each_call),
+        cmocka_unit_test(imaged_may_die_in_each_call),
+        cmocka_unit_test(logd_may_die_in_each_call),
+        cmocka_unit_test(shim_may_die_in_each_call),
+        cmocka_unit_test(supervisor_may_die_in_each_call),
+        cmocka_unit_test(keeper_may_die_in_each_call),
+        cmocka_unit_test(backstop_may_die_in_each_call),
         cmocka_unit_test(a_tree_that_was_killed_over_and_over_is_at_rest_afterwards),
     };
 
-    node_isolate();
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    const char *given = getenv("BULKHEAD_TEST_SEED");
+    unsigned seed = given ? (unsigned)atoi(given) : (unsigned)getpid();
+
+    srandom(seed);
+    printf("BULKHEAD_TEST_SEED=%u\n", seed);
+    return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

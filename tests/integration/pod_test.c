@@ -1,42 +1,6 @@
-/* A pod's life through the whole tree: on the host's network and on CNI's, its files, its exits, its stop, and what clients ask wrongly. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "common/clock.h"
-#include "common/fd.h"
-#include "common/memory.h"
-#include "proto/cri.pb-c.h"
-#include "tests/support/check.h"
-#include "tests/support/cri_client.h"
-#include "tests/support/node.h"
-#include "tests/support/registry.h"
-#include "tests/support/workload.h"
-
-static const char *const image = "docker.io/library/busybox:test";
-
-struct fixture {
-    struct node node;
-    struct registry_server registry;
-    struct workload work;
-    char *census;
-};
-
-static void check_code(struct error *error, enum error_code code)
-{
-    if (!error)
-        fail_msg("no error, but %s was to come", error_code_name(code));
-    if (error->code != code)
-        fail_msg("%s was to come, but: %s: %s", error_code_name(code), error_code_name(error->code), error->text);
-    error_free(error);
-}
+/* A pod's life through the whole tree: on the host's network and on CNI's, its files, its exits, its stop, and what
+ * clients ask wrongly. */
+#include "tests/integration/node_fixture.h"
 
 static char *pod_run(struct fixture *fixture, const char *name, bool host_network)
 {
@@ -46,36 +10,16 @@ static char *pod_run(struct fixture *fixture, const char *name, bool host_networ
     return pod;
 }
 
-static char *container_run(struct fixture *fixture, const char *pod, bool host_network, const char *name, const char *script)
+static char *container_run(struct fixture *fixture, const char *pod, bool host_network, const char *name,
+                           const char *script)
 {
     const char *const command[] = {"/bin/sh", "-c", script, NULL};
     char *id = NULL;
 
     check(workload_create(&fixture->work, pod, host_network,
-                          &(struct workload_container){.name = name, .image = image, .command = command}, &id));
+                          &(struct workload_container){.name = name, .image = busybox, .command = command}, &id));
     check(workload_start(&fixture->work, id));
     return id;
-}
-
-static char *exec_output(struct fixture *fixture, const char *container, const char *script, int expected)
-{
-    const char *const command[] = {"/bin/sh", "-c", script, NULL};
-    char *output = NULL;
-    int code = -1;
-
-    check(workload_exec(&fixture->work, container, command, &code, &output));
-    if (code != expected)
-        fail_msg("%s ended with %d: %s", script, code, output);
-    return output;
-}
-
-static void pod_end(struct fixture *fixture, char *pod)
-{
-    check(workload_pod_stop(&fixture->work, pod));
-    check(workload_pod_remove(&fixture->work, pod));
-    check(workload_pod_remove(&fixture->work, pod));
-    check(node_wait_census(&fixture->node, fixture->census));
-    free(pod);
 }
 
 static void log_must_have(struct fixture *fixture, const char *pod_name, const char *container_name, const char *text)
@@ -99,7 +43,7 @@ static void a_pod_on_the_hosts_network_lives_and_leaves_nothing(void **state)
     struct fixture *fixture = *state;
     char *pod = pod_run(fixture, "hosted", true);
     autofree char *id = container_run(fixture, pod, true, "main", "echo hello from $HOSTNAME; exec sleep 1000");
-    autofree char *output = exec_output(fixture, id, "echo out; echo err >&2; exit 3", 3);
+    autofree char *output = script_output(fixture, id, "echo out; echo err >&2; exit 3", 3);
 
     assert_string_equal(output, "out\n");
     log_must_have(fixture, "hosted", "main", " stdout F hello from ");
@@ -110,7 +54,8 @@ static void a_pod_on_the_hosts_network_lives_and_leaves_nothing(void **state)
     assert_string_equal(now.reason, "Error");
     check(workload_remove(&fixture->work, id));
     check(workload_remove(&fixture->work, id));
-    pod_end(fixture, pod);
+    check(workload_pod_remove(&fixture->work, pod));
+    pod_end(fixture, pod); /* stop and removal of what is gone succeed */
 }
 
 static void a_pod_with_a_network_has_its_address_files_and_names(void **state)
@@ -122,14 +67,14 @@ static void a_pod_with_a_network_has_its_address_files_and_names(void **state)
 
     check(workload_pod_ip(&fixture->work, pod, &ip));
     assert_memory_equal(ip, "10.198.0.", 9);
-    autofree char *addresses = exec_output(fixture, id, "ip -4 addr show dev eth0", 0);
+    autofree char *addresses = script_output(fixture, id, "ip -4 addr show dev eth0", 0);
     assert_non_null(strstr(addresses, ip));
-    autofree char *hosts = exec_output(fixture, id, "cat /etc/hosts", 0);
+    autofree char *hosts = script_output(fixture, id, "cat /etc/hosts", 0);
     assert_non_null(strstr(hosts, ip));
     assert_non_null(strstr(hosts, "netted"));
-    autofree char *hostname = exec_output(fixture, id, "hostname; cat /etc/hostname", 0);
+    autofree char *hostname = script_output(fixture, id, "hostname; cat /etc/hostname", 0);
     assert_string_equal(hostname, "netted\nnetted\n");
-    free(exec_output(fixture, id, "test -s /etc/resolv.conf && touch /dev/shm/x && ping -c 1 127.0.0.1", 0));
+    free(script_output(fixture, id, "test -s /etc/resolv.conf && touch /dev/shm/x && ping -c 1 127.0.0.1", 0));
     pod_end(fixture, pod);
 }
 
@@ -153,7 +98,7 @@ static void each_exit_code_is_told_truly(void **state)
         assert_int_equal(now.exit_code, cases[i].code);
         assert_string_equal(now.reason, cases[i].reason);
         assert_true(now.finished_at_ns > 0);
-        check_code(workload_start(&fixture->work, id), ERROR_FAILED_PRECONDITION);
+        check_refused(workload_start(&fixture->work, id), ERROR_FAILED_PRECONDITION, "");
     }
     pod_end(fixture, pod);
 }
@@ -184,22 +129,23 @@ static void a_retry_of_what_is_done_gets_the_same_object(void **state)
 {
     struct fixture *fixture = *state;
     static const char *const command[] = {"/bin/sh", "-c", "sleep 1000", NULL};
-    const struct workload_container main = {.name = "main", .image = image, .command = command};
+    const struct workload_container main = {.name = "main", .image = busybox, .command = command};
     char *pod = pod_run(fixture, "joined", true);
     autofree char *same_pod = pod_run(fixture, "joined", true);
     autofree char *id = NULL, *same_id = NULL, *none = NULL;
 
     assert_string_equal(pod, same_pod);
-    check_code(workload_pod_run(&fixture->work, "joined", 0, false, NULL, &none), ERROR_ALREADY_EXISTS);
+    check_refused(workload_pod_run(&fixture->work, "joined", 0, false, NULL, &none), ERROR_ALREADY_EXISTS, "");
     check(workload_create(&fixture->work, pod, true, &main, &id));
     check(workload_create(&fixture->work, pod, true, &main, &same_id));
     assert_string_equal(id, same_id);
     check(workload_start(&fixture->work, id));
     check(workload_start(&fixture->work, id));
     check(workload_pod_stop(&fixture->work, pod));
-    check_code(workload_pod_run(&fixture->work, "joined", 0, true, NULL, &none), ERROR_FAILED_PRECONDITION);
-    check_code(workload_create(&fixture->work, pod, true, &(struct workload_container){.name = "b", .image = image}, &none),
-               ERROR_FAILED_PRECONDITION);
+    check_refused(workload_pod_run(&fixture->work, "joined", 0, true, NULL, &none), ERROR_FAILED_PRECONDITION, "");
+    check_refused(
+        workload_create(&fixture->work, pod, true, &(struct workload_container){.name = "b", .image = busybox}, &none),
+        ERROR_FAILED_PRECONDITION, "");
     pod_end(fixture, pod);
 }
 
@@ -209,14 +155,16 @@ static void what_is_asked_wrongly_gets_its_code_and_leaves_nothing(void **state)
     char *pod = pod_run(fixture, "wrong", true), *none = NULL;
     struct workload_state now;
 
-    check_code(workload_create(&fixture->work, pod, true,
-                               &(struct workload_container){.name = "a", .image = "docker.io/library/absent:1"}, &none),
-               ERROR_NOT_FOUND);
-    check_code(workload_create(&fixture->work, "absent", true, &(struct workload_container){.name = "a", .image = image}, &none),
-               ERROR_NOT_FOUND);
-    check_code(workload_status(&fixture->work, "absent", &now), ERROR_NOT_FOUND);
-    check_code(workload_start(&fixture->work, "absent"), ERROR_NOT_FOUND);
-    check_code(workload_pod_run(&fixture->work, "x", 0, true, "absent", &none), ERROR_INVALID_ARGUMENT);
+    check_refused(workload_create(&fixture->work, pod, true,
+                                  &(struct workload_container){.name = "a", .image = "docker.io/library/absent:1"},
+                                  &none),
+                  ERROR_NOT_FOUND, "");
+    check_refused(workload_create(&fixture->work, "absent", true,
+                                  &(struct workload_container){.name = "a", .image = busybox}, &none),
+                  ERROR_NOT_FOUND, "");
+    check_refused(workload_status(&fixture->work, "absent", &now), ERROR_NOT_FOUND, "");
+    check_refused(workload_start(&fixture->work, "absent"), ERROR_NOT_FOUND, "");
+    check_refused(workload_pod_run(&fixture->work, "x", 0, true, "absent", &none), ERROR_INVALID_ARGUMENT, "");
     check(workload_stop(&fixture->work, "absent", 1));
     check(workload_remove(&fixture->work, "absent"));
     check(workload_pod_stop(&fixture->work, "absent"));
@@ -228,10 +176,11 @@ static void a_container_goes_on_after_its_shim_was_killed(void **state)
 {
     struct fixture *fixture = *state;
     char *pod = pod_run(fixture, "orphan", false);
-    autofree char *id = container_run(fixture, pod, false, "main", "trap 'exit 9' TERM; while :; do echo tick; sleep 0.1; done");
+    autofree char *id =
+        container_run(fixture, pod, false, "main", "trap 'exit 9' TERM; while :; do echo tick; sleep 0.1; done");
 
     check(node_kill(&fixture->node, "shim"));
-    autofree char *output = exec_output(fixture, id, "echo alive", 0);
+    autofree char *output = script_output(fixture, id, "echo alive", 0);
     assert_string_equal(output, "alive\n");
     autofree char *second = container_run(fixture, pod, false, "second", "exec sleep 1000");
     check(node_kill(&fixture->node, "shim"));
@@ -247,7 +196,7 @@ static void whole_life(struct fixture *fixture)
 {
     char *pod = pod_run(fixture, "again", true);
     autofree char *id = container_run(fixture, pod, true, "main", "exec sleep 1000");
-    autofree char *output = exec_output(fixture, id, "true", 0);
+    autofree char *output = script_output(fixture, id, "true", 0);
 
     check(workload_remove(&fixture->work, id));
     pod_end(fixture, pod);
@@ -255,7 +204,8 @@ static void whole_life(struct fixture *fixture)
 
 static size_t threads_count(const struct fixture *fixture)
 {
-    static const char *const programs[] = {"keeper", "supervisor", "sandboxd", "imaged", "logd"}; /* criapi's are gRPC's pool */
+    static const char *const programs[] = {"keeper", "supervisor", "sandboxd", "imaged",
+                                           "logd"}; /* criapi's are gRPC's pool */
     size_t count = 0;
 
     for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
@@ -276,45 +226,17 @@ static void pods_that_were_leave_no_thread(void **state)
     assert_in_range(threads_count(fixture), 1, before);
 }
 
-static int fixture_open(void **state)
-{
-    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
-    autofree char *id = NULL;
-
-    node_isolate();
-    *state = fixture;
-    check(registry_server_start(&fixture->registry));
-    check(registry_server_push(&fixture->registry, "library/busybox", "test", 0));
-    check(node_open(&fixture->node, fixture->registry.url, NULL));
-    fixture->work = (struct workload){.node = &fixture->node, .client = fixture->node.client};
-    check(node_wait_ready(&fixture->node));
-    check(workload_pull(&fixture->work, image, &id));
-    fixture->census = node_census_at_rest(&fixture->node);
-    return 0;
-}
-
-static int fixture_close(void **state)
-{
-    struct fixture *fixture = *state;
-
-    node_close(&fixture->node);
-    registry_server_stop(&fixture->registry);
-    free(fixture->census);
-    free(fixture);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_pod_on_the_hosts_network_lives_and_leaves_nothing),
-        cmocka_unit_test(a_pod_with_a_network_has_its_address_files_and_names),
-        cmocka_unit_test(each_exit_code_is_told_truly),
-        cmocka_unit_test(a_stop_waits_for_the_grace_and_sandboxds_death_neither_cuts_nor_restarts_it),
-        cmocka_unit_test(a_retry_of_what_is_done_gets_the_same_object),
-        cmocka_unit_test(what_is_asked_wrongly_gets_its_code_and_leaves_nothing),
-        cmocka_unit_test(pods_that_were_leave_no_thread),
-        cmocka_unit_test(a_container_goes_on_after_its_shim_was_killed),
+        NODE_TEST(a_pod_on_the_hosts_network_lives_and_leaves_nothing),
+        NODE_TEST(a_pod_with_a_network_has_its_address_files_and_names),
+        NODE_TEST(each_exit_code_is_told_truly),
+        NODE_TEST(a_stop_waits_for_the_grace_and_sandboxds_death_neither_cuts_nor_restarts_it),
+        NODE_TEST(a_retry_of_what_is_done_gets_the_same_object),
+        NODE_TEST(what_is_asked_wrongly_gets_its_code_and_leaves_nothing),
+        NODE_TEST(pods_that_were_leave_no_thread),
+        NODE_TEST(a_container_goes_on_after_its_shim_was_killed),
     };
 
     return cmocka_run_group_tests(tests, fixture_open, fixture_close);
