@@ -207,21 +207,6 @@ static void kills_at_random_instants(void **state)
     bench_pod_close(&pod);
 }
 
-static int open_bench(void **state)
-{
-    static struct bench bench; /* a test's fixture lives as long as the program */
-
-    bench_open(&bench);
-    *state = &bench;
-    return 0;
-}
-
-static int close_bench(void **state)
-{
-    bench_close(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,5 +218,5 @@ int main(void)
     };
 
     cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
-    return cmocka_run_group_tests(tests, open_bench, close_bench);
+    return cmocka_run_group_tests(tests, bench_fixture_open, bench_fixture_close);
 }

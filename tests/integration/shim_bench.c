@@ -189,6 +189,21 @@ void bench_close(struct bench *bench)
         shell("rm -rf %s", bench->directory);
 }
 
+int bench_fixture_open(void **state)
+{
+    static struct bench bench;
+
+    bench_open(&bench);
+    *state = &bench;
+    return 0;
+}
+
+int bench_fixture_close(void **state)
+{
+    bench_close(*state);
+    return 0;
+}
+
 void bench_failpoint(struct bench *bench, const char *name, const char *order)
 {
     autofree char *path = xasprintf("%s/%s", bench->failpoints, name);

@@ -53,6 +53,10 @@ void bench_open(struct bench *bench);
 /* Ends the keeper, and checks that no process, mount, cgroup or file of the pods is left. */
 void bench_close(struct bench *bench);
 
+/* Both as the group fixture of cmocka; the bench lives as long as the program. */
+int bench_fixture_open(void **state);
+int bench_fixture_close(void **state);
+
 /* The backstop's duty: records and reaps orphans, restarts the keeper. Called by all that waits here. */
 void bench_turn(struct bench *bench);
 void bench_sleep(struct bench *bench, unsigned ms);

@@ -250,21 +250,6 @@ static void a_terminal_comes_from_the_runtime(void **state)
     bench_pod_close(&pod);
 }
 
-static int open_bench(void **state)
-{
-    static struct bench bench; /* a test's fixture lives as long as the program */
-
-    bench_open(&bench);
-    *state = &bench;
-    return 0;
-}
-
-static int close_bench(void **state)
-{
-    bench_close(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,5 +264,5 @@ int main(void)
         cmocka_unit_test(a_terminal_comes_from_the_runtime),
     };
 
-    return cmocka_run_group_tests(tests, open_bench, close_bench);
+    return cmocka_run_group_tests(tests, bench_fixture_open, bench_fixture_close);
 }
