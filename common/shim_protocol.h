@@ -48,6 +48,7 @@ enum shim_type {
     SHIM_FIND_DEVICES,  /* PATH*: device nodes of the host, or directories of them. RESULT: fd 0: a memfd: per PATH it and a DEVICE per
                            node, or it, CODE and TEXT */
     SHIM_SYSCTLS,       /* SYSCTL*: sets those of the pod's network namespace, once its interfaces are there. RESULT */
+    SHIM_CLAIM_PORTS,   /* PORT*: host ports, bound until POD_TEARDOWN. RESULT: FAILED_PRECONDITION names one that another has */
 
     /* shim to sandboxd */
     SHIM_RESULT = 64,
@@ -120,4 +121,5 @@ enum shim_tag {
     SHIM_TAG_DATA,            /* b: a file's bytes */
     SHIM_TAG_CODE,            /* u: gRPC's, of one file or device */
     SHIM_TAG_DEVICE,          /* s: "c 1 3 666 0 0 /dev/null": type, numbers, mode (octal), owner, group, path */
+    SHIM_TAG_PORT,            /* s, repeated: "tcp 0.0.0.0 80": protocol (tcp, udp, sctp), address of the host, number */
 };

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "services/sandboxd/cni/cni.h"
 #include "services/sandboxd/container_exit.h"
 #include "services/sandboxd/spec/spec.h"
 
@@ -194,17 +195,61 @@ struct error *pod_setup(struct pod *pod, uint64_t step, const struct shim_patien
     return NULL;
 }
 
-struct error *pod_set_sysctls(struct pod *pod, uint64_t step, const struct shim_patience *patience)
+/* A step that has no answer but its end. */
+static struct error *pod_step(struct pod *pod, uint64_t step, enum shim_type type, const struct wire_writer *fields,
+                              const struct shim_patience *patience)
 {
     struct shim_client *client = pod_shim(pod);
-    struct wire_writer fields = {0};
     auto_shim_reply reply = {0};
+
+    struct error *error = shim_client_call(client, step, type, fields, patience, &reply);
+    shim_client_ack(client, step);
+    return error;
+}
+
+struct error *pod_set_sysctls(struct pod *pod, uint64_t step, const struct shim_patience *patience)
+{
+    struct wire_writer fields = {0};
     struct error *error = NULL;
 
-    if (sysctls_compose(pod, &fields) > 0) {
-        error = shim_client_call(client, step, SHIM_SYSCTLS, &fields, patience, &reply);
-        shim_client_ack(client, step);
+    if (sysctls_compose(pod, &fields) > 0)
+        error = pod_step(pod, step, SHIM_SYSCTLS, &fields, patience);
+    wire_writer_fini(&fields);
+    return error;
+}
+
+static void port_compose(const Runtime__V1__PortMapping *port, const char *address, struct wire_writer *fields)
+{
+    autofree char *text = xasprintf("%s %s %d", cni_protocol_name(port->protocol), address, port->host_port);
+
+    wire_put_string(fields, SHIM_TAG_PORT, text);
+}
+
+/* Where no address is said, it is all of both families. */
+static size_t ports_compose(const struct pod *pod, struct wire_writer *fields)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < pod->config->n_port_mappings; i++) {
+        const Runtime__V1__PortMapping *port = pod->config->port_mappings[i];
+        bool has_address = port->host_ip && *port->host_ip;
+        if (port->host_port <= 0)
+            continue;
+        port_compose(port, has_address ? port->host_ip : "0.0.0.0", fields);
+        if (!has_address)
+            port_compose(port, "::", fields);
+        count++;
     }
+    return count;
+}
+
+struct error *pod_claim_ports(struct pod *pod, uint64_t step, const struct shim_patience *patience)
+{
+    struct wire_writer fields = {0};
+    struct error *error = NULL;
+
+    if (ports_compose(pod, &fields) > 0)
+        error = pod_step(pod, step, SHIM_CLAIM_PORTS, &fields, patience);
     wire_writer_fini(&fields);
     return error;
 }

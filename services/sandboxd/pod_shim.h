@@ -22,6 +22,10 @@ void pod_namespaces_fini(struct pod_namespaces *namespaces);
 struct error *pod_setup(struct pod *pod, uint64_t step, const struct shim_patience *patience, struct pod_namespaces *ret)
     __attribute__((warn_unused_result));
 
+/* Claims the pod's host ports, before any rule leads to it. FAILED_PRECONDITION: another has one. */
+struct error *pod_claim_ports(struct pod *pod, uint64_t step, const struct shim_patience *patience)
+    __attribute__((warn_unused_result));
+
 /* Sets the sysctls of the pod's network namespace: after its interfaces are there, as the peers do. */
 struct error *pod_set_sysctls(struct pod *pod, uint64_t step, const struct shim_patience *patience)
     __attribute__((warn_unused_result));

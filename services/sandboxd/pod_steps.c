@@ -66,6 +66,7 @@ struct error *pod_create_steps(struct pod *pod)
     TRY(step_namespaces(pod, &patience));
     FAILPOINT("sandboxd.pod_run.before_network");
     if (pod_has_network(pod)) {
+        TRY(pod_claim_ports(pod, shim_step_derive(pod->record->id, "ports", 0), &patience));
         TRY_TO(pod_network_add(pod), "network");
         TRY(pod_set_sysctls(pod, shim_step_derive(pod->record->id, "sysctls", 0), &patience));
     }

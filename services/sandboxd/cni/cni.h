@@ -50,6 +50,9 @@ const char *cni_network_ipam_type(const struct cni_network *network, size_t inde
 struct error *cni_network_find_plugin(const struct cni_network *network, size_t index, char *const *bin_dirs, char **ret_path)
     __attribute__((warn_unused_result));
 
+/* "tcp", "udp" or "sctp". */
+const char *cni_protocol_name(Runtime__V1__Protocol protocol);
+
 /* What the pod asks of plugins that declare a capability: portMappings, dns. JSON, to be kept with the attachment; the
  * caller frees it. "{}" when it asks for nothing. */
 char *cni_runtime_config(const Runtime__V1__PodSandboxConfig *config);

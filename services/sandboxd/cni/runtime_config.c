@@ -3,7 +3,7 @@
 
 #include "services/sandboxd/cni/cni.h"
 
-static const char *protocol_name(Runtime__V1__Protocol protocol)
+const char *cni_protocol_name(Runtime__V1__Protocol protocol)
 {
     switch (protocol) {
     case RUNTIME__V1__PROTOCOL__UDP:
@@ -25,7 +25,7 @@ static json_t *port_mappings(const Runtime__V1__PodSandboxConfig *config)
         if (port->host_port <= 0)
             continue;
         json_t *entry = json_pack("{si si ss}", "hostPort", port->host_port, "containerPort", port->container_port,
-                                  "protocol", protocol_name(port->protocol));
+                                  "protocol", cni_protocol_name(port->protocol));
         if (port->host_ip && port->host_ip[0])
             json_object_set_new(entry, "hostIP", json_string(port->host_ip));
         json_array_append_new(list, entry);

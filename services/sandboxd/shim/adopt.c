@@ -86,6 +86,7 @@ struct error *adopt_load(struct shim *shim, bool from_store)
     containers_load(shim);
     exec_adopt_all(shim);
     tokens_load(shim);
+    ports_adopt(shim);
     if (!from_store && !shim->containers && !(shim->pod.record.state & SHIM_POD_IS_SET_UP))
         return NULL;
     struct error *failure = store_get_all(shim, STORE_LIMIT_MS, take_fd);

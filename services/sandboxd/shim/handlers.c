@@ -24,6 +24,7 @@ step_handler *handler_find(uint32_t type)
         [SHIM_READ_FILES] = files_read,
         [SHIM_FIND_DEVICES] = devices_find,
         [SHIM_SYSCTLS] = sysctls_set,
+        [SHIM_CLAIM_PORTS] = ports_claim,
     };
 
     return type < sizeof(handlers) / sizeof(handlers[0]) ? handlers[type] : NULL;

@@ -25,3 +25,4 @@ step_handler stream_token;
 step_handler files_read;
 step_handler devices_find;
 step_handler sysctls_set;
+step_handler ports_claim;

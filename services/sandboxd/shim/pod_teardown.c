@@ -128,6 +128,7 @@ static void teardown_trees(struct shim *shim, struct step *step)
     cgroup_kill(&shim->cgroups, first);
     sessions_pod_gone(shim);
     drop_namespaces(shim);
+    ports_release(shim);
     step->phase = PHASE_REMOVING_TREES;
     struct error *failure = job_task_run(shim, pod_trees_remove, NULL, TREES_LIMIT_MS, pod_trees_removed, step);
     if (failure)

@@ -8,6 +8,7 @@
 #include "services/sandboxd/shim/logd_link.h"
 #include "services/sandboxd/shim/loop.h"
 #include "services/sandboxd/shim/pod.h"
+#include "services/sandboxd/shim/ports.h"
 #include "services/sandboxd/shim/session.h"
 #include "services/sandboxd/shim/store.h"
 
@@ -41,6 +42,7 @@ struct shim {
     struct exec *execs;
     struct streams streams;
     struct pod pod;
+    struct ports ports;
     struct store store;
     struct logd_link logd;
     struct timer adoption;  /* set while what a predecessor left is being undone or waited for */
