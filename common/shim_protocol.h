@@ -49,6 +49,8 @@ enum shim_type {
                            node, or it, CODE and TEXT */
     SHIM_SYSCTLS,       /* SYSCTL*: sets those of the pod's network namespace, once its interfaces are there. RESULT */
     SHIM_CLAIM_PORTS,   /* PORT*: host ports, bound until POD_TEARDOWN. RESULT: FAILED_PRECONDITION names one that another has */
+    SHIM_CHECK_PROPAGATION, /* SHARED_SOURCE*, SLAVE_SOURCE*: host paths. RESULT: FAILED_PRECONDITION names one whose mount is not */
+    SHIM_READ_ONLY,     /* CONTAINER, created; PATH*: its mounts that become read-only with those below, but for OTHER_MOUNT*. Idempotent. RESULT */
 
     /* shim to sandboxd */
     SHIM_RESULT = 64,
@@ -122,4 +124,7 @@ enum shim_tag {
     SHIM_TAG_CODE,            /* u: gRPC's, of one file or device */
     SHIM_TAG_DEVICE,          /* s: "c 1 3 666 0 0 /dev/null": type, numbers, mode (octal), owner, group, path */
     SHIM_TAG_PORT,            /* s, repeated: "tcp 0.0.0.0 80": protocol (tcp, udp, sctp), address of the host, number */
+    SHIM_TAG_SHARED_SOURCE,   /* s, repeated: must be on a shared mount */
+    SHIM_TAG_SLAVE_SOURCE,    /* s, repeated: must be on a shared mount or a slave */
+    SHIM_TAG_OTHER_MOUNT,     /* s, repeated: a path in the container with a mount that has a mind of its own */
 };

@@ -8,6 +8,7 @@
 #include "common/failpoint.h"
 #include "common/memory.h"
 #include "services/sandboxd/container_host.h"
+#include "services/sandboxd/container_mounts.h"
 #include "services/sandboxd/directory.h"
 #include "services/sandboxd/image_client.h"
 #include "services/sandboxd/pod_shim.h"
@@ -147,23 +148,6 @@ static struct error *step_rootfs(struct creation *creation)
     return NULL;
 }
 
-static struct error *step_mounts(struct creation *creation)
-{
-    struct container *container = creation->container;
-    struct wire_writer fields = {0};
-    auto_shim_reply reply = {0};
-
-    if (!container->config->n_mounts)
-        return NULL;
-    for (size_t i = 0; i < container->config->n_mounts; i++)
-        wire_put_string(&fields, SHIM_TAG_MOUNT_SOURCE, container->config->mounts[i]->host_path);
-    struct error *error = shim_client_call(pod_shim(container->pod), step_of(container, "mounts"), SHIM_PREPARE_MOUNTS,
-                                           &fields, &creation->patience, &reply);
-    wire_writer_fini(&fields);
-    TRY_TO(error, "prepare mounts");
-    return NULL;
-}
-
 static struct error *spec_text(struct creation *creation, const struct pod_namespaces *namespaces, char **ret)
 {
     struct container *container = creation->container;
@@ -285,19 +269,21 @@ struct error *container_create_steps(struct container *container)
     TRY(step_image(&creation));
     FAILPOINT("sandboxd.container_create.before_rootfs");
     TRY(step_rootfs(&creation));
-    TRY(step_mounts(&creation));
+    TRY(container_mounts_prepare(container, &creation.patience));
     TRY(container_host_find(container, &creation.patience, &creation.host));
     TRY(step_spec_and_create(&creation));
     FAILPOINT("sandboxd.container_create.after_create");
+    TRY_TO(container_mounts_protect(container, &creation.patience), "mounts");
     return NULL;
 }
 
 void container_forget_steps(struct container *container)
 {
-    static const char *const steps[] = {"rootfs", "mounts", "create"};
+    static const char *const steps[] = {"rootfs", "create"};
 
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         shim_client_ack(pod_shim(container->pod), step_of(container, steps[i]));
+    container_mounts_forget_steps(container);
     container_host_forget_steps(container);
 }
 

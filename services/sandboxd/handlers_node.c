@@ -39,6 +39,7 @@ static size_t runtime_handlers(const struct sandboxd *d, Runtime__V1__RuntimeHan
     size_t count = 0;
 
     runtime__v1__runtime_handler_features__init(features);
+    features->recursive_read_only_mounts = spec_has_recursive_read_only(&d->host); /* by the shim, whatever the runtime */
     for (size_t i = 0; i <= d->config->runtime_count; i++) {
         bool is_default = i == d->config->runtime_count;
         if (is_default && !d->default_runtime)
@@ -76,6 +77,7 @@ static void status_pack(struct sandboxd *d, const struct error *network, const c
     response.n_runtime_handlers = runtime_handlers(d, handlers, handler_pointers, &features);
     response.runtime_handlers = handler_pointers;
     own_features.supplemental_groups_policy = true;
+    own_features.mount_options = true;
     response.features = &own_features;
     info.key = "config";
     info.value = text;

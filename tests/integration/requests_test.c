@@ -320,7 +320,7 @@ CONTAINER_CHANGE(bad_image, container->image.image = (char *)"UPPER CASE//")
 CONTAINER_CHANGE(log_path, container->config.log_path = (char *)"../out.log")
 CONTAINER_CHANGE(working_dir, container->config.working_dir = (char *)"relative")
 CONTAINER_CHANGE(propagation,
-                 plain_mount(container)->propagation = RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_BIDIRECTIONAL)
+                 plain_mount(container)->propagation = (Runtime__V1__MountPropagation)7)
 CONTAINER_CHANGE(recursive, plain_mount(container)->recursive_read_only = true)
 CONTAINER_CHANGE(mount_target, plain_mount(container)->container_path = (char *)"")
 CONTAINER_CHANGE(mount_source, plain_mount(container)->host_path = (char *)"relative")
@@ -375,8 +375,8 @@ static void a_container_asked_for_wrongly_is_refused_by_name_and_leaves_nothing(
         {container_cpus, ERROR_INVALID_ARGUMENT, "cpuset_cpus"},
         {container_capability, ERROR_INVALID_ARGUMENT, "FLY"},
         {container_pod_id, ERROR_NOT_FOUND, "feedfeed"},
-        {container_propagation, ERROR_UNIMPLEMENTED, "propagation"},
-        {container_recursive, ERROR_UNIMPLEMENTED, "recursive_read_only"},
+        {container_propagation, ERROR_INVALID_ARGUMENT, "propagation: 7"},
+        {container_recursive, ERROR_INVALID_ARGUMENT, "recursive_read_only is set without readonly"},
         {container_device, ERROR_INVALID_ARGUMENT, "devices: permissions"},
         {container_absent_device, ERROR_NOT_FOUND, "/dev/absent"},
         {container_no_device, ERROR_INVALID_ARGUMENT, "/etc/passwd is no device"},

@@ -76,9 +76,11 @@ static struct error *path_put(struct wire_writer *fields, const char *path)
 static struct error *devices_put(const struct shim *shim, void *input, struct task_output *output)
 {
     struct wire_writer fields = {0};
+    size_t count;
+    autofree char **paths = step_strings(input, SHIM_TAG_PATH, &count);
 
     (void)shim;
-    for (char *const *path = input; *path; path++) {
+    for (char *const *path = paths; *path; path++) {
         wire_put_string(&fields, SHIM_TAG_PATH, *path);
         autoptr(error) failure = path_put(&fields, *path);
         if (failure) {
@@ -93,7 +95,5 @@ static struct error *devices_put(const struct shim *shim, void *input, struct ta
 
 void devices_find(struct shim *shim, struct step *step)
 {
-    size_t count;
-
-    task_step_run(shim, step, devices_put, step_strings(step, SHIM_TAG_PATH, &count), "find devices");
+    task_step_run(shim, step, devices_put, "find devices");
 }

@@ -99,9 +99,11 @@ static void path_put(struct wire_writer *fields, const char *path)
 static struct error *files_put(const struct shim *shim, void *input, struct task_output *output)
 {
     struct wire_writer fields = {0};
+    size_t count;
+    autofree char **paths = step_strings(input, SHIM_TAG_PATH, &count);
 
     (void)shim;
-    for (char *const *path = input; *path; path++)
+    for (char *const *path = paths; *path; path++)
         path_put(&fields, *path);
     struct error *failure = task_output_put_fields(output, &fields);
     wire_writer_fini(&fields);
@@ -110,7 +112,5 @@ static struct error *files_put(const struct shim *shim, void *input, struct task
 
 void files_read(struct shim *shim, struct step *step)
 {
-    size_t count;
-
-    task_step_run(shim, step, files_put, step_strings(step, SHIM_TAG_PATH, &count), "read files of the host");
+    task_step_run(shim, step, files_put, "read files of the host");
 }

@@ -25,6 +25,8 @@ step_handler *handler_find(uint32_t type)
         [SHIM_FIND_DEVICES] = devices_find,
         [SHIM_SYSCTLS] = sysctls_set,
         [SHIM_CLAIM_PORTS] = ports_claim,
+        [SHIM_CHECK_PROPAGATION] = mount_propagation_check,
+        [SHIM_READ_ONLY] = mount_read_only,
     };
 
     return type < sizeof(handlers) / sizeof(handlers[0]) ? handlers[type] : NULL;

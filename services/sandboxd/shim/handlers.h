@@ -26,3 +26,5 @@ step_handler files_read;
 step_handler devices_find;
 step_handler sysctls_set;
 step_handler ports_claim;
+step_handler mount_propagation_check;
+step_handler mount_read_only;

@@ -62,13 +62,15 @@ struct error *sysctl_set(const char *setting)
 /* Those of ipc and uts were set where those namespaces were made. */
 static struct error *net_set(const struct shim *shim, void *input, struct task_output *output)
 {
+    size_t count;
     autofree char *path = shim_path(shim, "netns");
+    autofree char **settings = step_strings(input, SHIM_TAG_SYSCTL, &count);
     autoclose int netns = open(path, O_RDONLY | O_CLOEXEC);
 
     (void)output;
     if (netns < 0 || setns(netns, CLONE_NEWNET) < 0)
         return error_errno(errno, "enter the pod's network namespace");
-    for (char *const *setting = input; *setting; setting++)
+    for (char *const *setting = settings; *setting; setting++)
         if (sysctl_setting_namespace(*setting) == SYSCTL_OF_NET)
             TRY(sysctl_set(*setting));
     return NULL;
@@ -77,14 +79,14 @@ static struct error *net_set(const struct shim *shim, void *input, struct task_o
 void sysctls_set(struct shim *shim, struct step *step)
 {
     size_t count;
-    char **settings = step_strings(step, SHIM_TAG_SYSCTL, &count);
+    autofree char **settings = step_strings(step, SHIM_TAG_SYSCTL, &count);
+    struct error *failure = NULL;
 
-    for (size_t i = 0; i < count; i++) {
-        if (sysctl_is_allowed(settings[i], &shim->pod.record))
-            continue;
-        step_finish(shim, step, error_new(ERROR_INVALID_ARGUMENT, "sysctl %s is of no namespace of the pod's own", settings[i]));
-        free(settings);
-        return;
-    }
-    task_step_run(shim, step, net_set, settings, "set sysctls");
+    for (size_t i = 0; i < count && !failure; i++)
+        if (!sysctl_is_allowed(settings[i], &shim->pod.record))
+            failure = error_new(ERROR_INVALID_ARGUMENT, "sysctl %s is of no namespace of the pod's own", settings[i]);
+    if (failure)
+        step_finish(shim, step, failure);
+    else
+        task_step_run(shim, step, net_set, "set sysctls");
 }

@@ -13,7 +13,6 @@ enum { TASK_STEP_LIMIT_MS = 60000 };
 
 struct task_step {
     struct step *step;
-    char **strings;
     const char *what;
 };
 
@@ -23,7 +22,6 @@ static void task_step_done(struct shim *shim, struct job *job)
     struct step *step = work->step;
     struct error *failure = job->error ? error_wrap(TAKE(job->error), "%s", work->what) : NULL;
 
-    free(work->strings);
     free(work);
     if (!failure) {
         wire_writer_fini(&step->result);
@@ -35,15 +33,14 @@ static void task_step_done(struct shim *shim, struct job *job)
     step_finish(shim, step, failure);
 }
 
-void task_step_run(struct shim *shim, struct step *step, job_task *task, char **strings, const char *what)
+void task_step_run(struct shim *shim, struct step *step, job_task *task, const char *what)
 {
     struct task_step *work = xcalloc(1, sizeof(*work));
 
-    *work = (struct task_step){.step = step, .strings = strings, .what = what};
-    struct error *failure = job_task_run(shim, task, strings, TASK_STEP_LIMIT_MS, task_step_done, work);
+    *work = (struct task_step){.step = step, .what = what};
+    struct error *failure = job_task_run(shim, task, step, TASK_STEP_LIMIT_MS, task_step_done, work);
     if (!failure)
         return;
-    free(strings);
     free(work);
     step_finish(shim, step, error_wrap(failure, "%s", what));
 }

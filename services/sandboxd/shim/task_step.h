@@ -4,9 +4,9 @@
 #include "services/sandboxd/shim/handlers.h"
 #include "services/sandboxd/shim/job.h"
 
-/* Runs the task with `strings` (freed at its end) as its input, and finishes the step with what it hands over; at its failure with
- * the error, which begins with `what`. */
-void task_step_run(struct shim *shim, struct step *step, job_task *task, char **strings, const char *what);
+/* Runs the task with the step as its input, and finishes the step with what it hands over; at its failure with the error, which
+ * begins with `what`. */
+void task_step_run(struct shim *shim, struct step *step, job_task *task, const char *what);
 
 /* Hands the fields over as a memfd, the output's next descriptor: for what may be longer than a message. */
 struct error *task_output_put_fields(struct task_output *output, const struct wire_writer *fields)

@@ -186,6 +186,8 @@ struct error *spec_linux_object(const struct spec_input *input, const struct cap
     json_t *object = json_pack("{so ss so}", "resources", resources_object(input), "cgroupsPath", input->cgroups_path,
                                "namespaces", namespaces);
     set_filled(object, "devices", devices_list(input));
+    if (spec_rootfs_propagation(input->config))
+        json_object_set_new(object, "rootfsPropagation", json_string(spec_rootfs_propagation(input->config)));
     if (context && !context->privileged)
         confine(object, context, capabilities);
     failure = confine_by_profile(object, input, capabilities);

@@ -27,6 +27,7 @@ struct bind {
     char *destination; /* cleaned */
     const char *source;
     bool readonly;
+    const Runtime__V1__Mount *mount; /* of the client; NULL: ours */
 };
 
 struct binds {
@@ -60,24 +61,23 @@ static size_t depth(const char *path)
 }
 
 /* Behind all that are as deep or less deep: a mount never hides one further down, and equals keep their order. */
-static void binds_add(struct binds *binds, const char *destination, const char *source, bool readonly)
+static void binds_add(struct binds *binds, struct bind bind)
 {
-    char *clean = path_clean(destination);
     size_t at = binds->count;
 
     binds->list = xreallocarray(binds->list, binds->count + 1, sizeof(*binds->list));
-    while (at > 0 && depth(binds->list[at - 1].destination) > depth(clean)) {
+    while (at > 0 && depth(binds->list[at - 1].destination) > depth(bind.destination)) {
         binds->list[at] = binds->list[at - 1];
         at--;
     }
-    binds->list[at] = (struct bind){clean, source, readonly};
+    binds->list[at] = bind;
     binds->count++;
 }
 
 static void binds_add_own(struct binds *binds, const char *destination, const char *source, bool readonly)
 {
     if (source && !binds_has(binds, destination))
-        binds_add(binds, destination, source, readonly);
+        binds_add(binds, (struct bind){path_clean(destination), source, readonly, NULL});
 }
 
 /* The pod's, the host's, or (NULL) the container's own. */
@@ -100,7 +100,7 @@ static void binds_collect(const struct spec_input *input, struct binds *binds)
 
     for (size_t i = 0; i < input->config->n_mounts; i++) {
         const Runtime__V1__Mount *mount = input->config->mounts[i];
-        binds_add(binds, mount->container_path, mount->host_path, mount->readonly);
+        binds_add(binds, (struct bind){path_clean(mount->container_path), mount->host_path, mount->readonly, mount});
     }
     binds_add_own(binds, "/etc/hostname", input->pod->hostname_path, readonly);
     binds_add_own(binds, "/etc/hosts", input->pod->hosts_path, readonly);
@@ -133,6 +133,46 @@ static json_t *default_object(const struct default_mount *mount, bool is_privile
     return mount_object(mount->destination, mount->type, mount->source, options);
 }
 
+static const char *propagation_option(const Runtime__V1__Mount *mount)
+{
+    switch (mount ? mount->propagation : RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_PRIVATE) {
+    case RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_BIDIRECTIONAL:
+        return "rshared";
+    case RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_HOST_TO_CONTAINER:
+        return "rslave";
+    default:
+        return "rprivate";
+    }
+}
+
+static json_t *bind_object(const struct bind *bind)
+{
+    json_t *options = json_pack("[s s s]", "rbind", propagation_option(bind->mount), bind->readonly ? "ro" : "rw");
+
+    for (size_t i = 0; bind->mount && i < bind->mount->n_mount_options; i++)
+        json_array_append_new(options, json_string(bind->mount->mount_options[i]));
+    return mount_object(bind->destination, "bind", bind->source, options);
+}
+
+bool spec_has_recursive_read_only(const struct spec_host *host)
+{
+    return host->kernel_version >= (5 << 8 | 12);
+}
+
+const char *spec_rootfs_propagation(const Runtime__V1__ContainerConfig *config)
+{
+    const char *strongest = NULL;
+
+    for (size_t i = 0; i < config->n_mounts; i++) {
+        const char *option = propagation_option(config->mounts[i]);
+        if (strcmp(option, "rshared") == 0)
+            return option;
+        if (strcmp(option, "rslave") == 0)
+            strongest = option;
+    }
+    return strongest;
+}
+
 json_t *spec_mounts_list(const struct spec_input *input)
 {
     struct binds binds = {0};
@@ -143,11 +183,8 @@ json_t *spec_mounts_list(const struct spec_input *input)
         if (!is_replaced(&defaults[i], &binds))
             json_array_append_new(list, default_object(&defaults[i], spec_is_privileged(input->config)));
     }
-    for (size_t i = 0; i < binds.count; i++) {
-        const struct bind *bind = &binds.list[i];
-        json_t *options = json_pack("[s s s]", "rbind", "rprivate", bind->readonly ? "ro" : "rw");
-        json_array_append_new(list, mount_object(bind->destination, "bind", bind->source, options));
-    }
+    for (size_t i = 0; i < binds.count; i++)
+        json_array_append_new(list, bind_object(&binds.list[i]));
     binds_fini(&binds);
     return list;
 }

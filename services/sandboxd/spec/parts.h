@@ -33,6 +33,9 @@ struct error *spec_process_object(const struct spec_input *input, const struct c
 /* "mounts" */
 json_t *spec_mounts_list(const struct spec_input *input);
 
+/* linux.rootfsPropagation: what lets the mounts' own propagation work; NULL: nothing. */
+const char *spec_rootfs_propagation(const Runtime__V1__ContainerConfig *config);
+
 /* Entries of "linux.namespaces" */
 struct error *spec_namespaces_add(const struct spec_input *input, json_t *list) __attribute__((warn_unused_result));
 

@@ -124,6 +124,9 @@ char *spec_stop_signal_from_cri(Runtime__V1__Signal signal);
  * none. Relative ones are below the configured directory. */
 const char *spec_seccomp_localhost(const Runtime__V1__ContainerConfig *config);
 
+/* Has the kernel mount_setattr(2)? It came with 5.12. */
+bool spec_has_recursive_read_only(const struct spec_host *host);
+
 /* The AppArmor profile of the container: NULL for none, SPEC_APPARMOR_DEFAULT, or a loaded one's name. */
 #define SPEC_APPARMOR_DEFAULT "bulkhead-default"
 #define APPARMOR_PARSER "/sbin/apparmor_parser"

@@ -6,12 +6,43 @@
 #include "services/sandboxd/spec/path.h"
 #include "services/sandboxd/spec/validate.h"
 
+static struct error *propagation_check(const Runtime__V1__Mount *mount, const struct spec_host *host)
+{
+    Runtime__V1__MountPropagation propagation = mount->propagation;
+
+    if (!protobuf_c_enum_descriptor_get_value(&runtime__v1__mount_propagation__descriptor, (int)propagation))
+        return error_new(ERROR_INVALID_ARGUMENT, "propagation: %d is no propagation", (int)propagation);
+    if (!mount->recursive_read_only)
+        return NULL;
+    if (!mount->readonly)
+        return error_new(ERROR_INVALID_ARGUMENT, "recursive_read_only is set without readonly");
+    if (propagation != RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_PRIVATE)
+        return error_new(ERROR_INVALID_ARGUMENT, "recursive_read_only is set with a propagation other than PROPAGATION_PRIVATE");
+    if (!spec_has_recursive_read_only(host))
+        return error_new(ERROR_FAILED_PRECONDITION, "recursive_read_only: this kernel is older than 5.12");
+    return NULL;
+}
+
+/* The three that CRI names. */
+static struct error *options_check(const Runtime__V1__Mount *mount)
+{
+    static const char *const known[] = {"noexec", "nodev", "nosuid"};
+
+    for (size_t i = 0; i < mount->n_mount_options; i++) {
+        bool is_known = false;
+        for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+            is_known = is_known || strcmp(mount->mount_options[i], known[k]) == 0;
+        if (!is_known)
+            return error_new(ERROR_INVALID_ARGUMENT, "mount_options: \"%.100s\" is none of noexec, nodev, nosuid",
+                             mount->mount_options[i]);
+    }
+    return NULL;
+}
+
 static struct error *mount_fields_check(const Runtime__V1__Mount *mount, const struct spec_host *host)
 {
-    if (mount->propagation != RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_PRIVATE)
-        return validate_unsupported("propagation: other than PROPAGATION_PRIVATE");
-    if (mount->recursive_read_only)
-        return validate_unsupported("recursive_read_only");
+    TRY(propagation_check(mount, host));
+    TRY(options_check(mount));
     if (mount->n_uidmappings)
         return validate_unsupported("uidMappings");
     if (mount->n_gidmappings)
@@ -20,8 +51,6 @@ static struct error *mount_fields_check(const Runtime__V1__Mount *mount, const s
         return validate_unsupported("image");
     if (spec_text_is_set(mount->image_sub_path))
         return validate_unsupported("image_sub_path");
-    if (mount->n_mount_options)
-        return validate_unsupported("mount_options");
     /* Without SELinux there are no labels to set; the kubelet asks for them everywhere. */
     if (mount->selinux_relabel && host->has_selinux)
         return validate_unsupported("selinux_relabel");

@@ -316,7 +316,7 @@ static void only_resources_that_are_honoured_are_taken(void **state)
     ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "memory_swap_limit_in_bytes -2", SWAP(-2, 8));
 }
 
-static void mounts_other_than_plain_private_ones_are_refused(void **state)
+static void mounts_that_cannot_be_are_refused(void **state)
 {
     (void)state;
     Runtime__V1__Mount m = RUNTIME__V1__MOUNT__INIT, plain, *mounts[] = {&m};
@@ -327,11 +327,20 @@ static void mounts_other_than_plain_private_ones_are_refused(void **state)
 #define MOUNT(change) m = plain, change, f.config.mounts = mounts, f.config.n_mounts = 1
 
     ASSERT_TAKEN(container, MOUNT(m.selinux_relabel = true));
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "mounts of /data: propagation", MOUNT(m.propagation = 1));
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "propagation", MOUNT(m.propagation = 2));
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "recursive_read_only", MOUNT(m.recursive_read_only = true));
+    ASSERT_TAKEN(container, MOUNT(m.propagation = 1));
+    ASSERT_TAKEN(container, MOUNT(m.propagation = 2));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "mounts of /data: propagation: 3", MOUNT(m.propagation = 3));
+#define RECURSIVE m.recursive_read_only = true, m.readonly = true, f.host.kernel_version = 5 << 8 | 12
+    ASSERT_TAKEN(container, MOUNT((RECURSIVE)));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "without readonly", MOUNT(m.recursive_read_only = true));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "recursive_read_only is set with a propagation",
+                   MOUNT((RECURSIVE, m.propagation = 1)));
+    ASSERT_REFUSED(container, ERROR_FAILED_PRECONDITION, "recursive_read_only: this kernel",
+                   MOUNT((RECURSIVE, f.host.kernel_version = 5 << 8 | 11)));
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "image", MOUNT(m.image = &image));
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "mount_options",
+    ASSERT_TAKEN(container, MOUNT((m.mount_options = options, m.n_mount_options = 1)));
+    options[0] = "exec";
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "mount_options: \"exec\"",
                    MOUNT((m.mount_options = options, m.n_mount_options = 1)));
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "selinux_relabel",
                    MOUNT((m.selinux_relabel = true, f.host.has_selinux = true)));
@@ -357,7 +366,7 @@ int main(void)
         cmocka_unit_test(profiles_are_named_and_only_where_the_host_has_them),
         cmocka_unit_test(the_apparmor_profile_is_the_default_unless_said_otherwise),
         cmocka_unit_test(only_resources_that_are_honoured_are_taken),
-        cmocka_unit_test(mounts_other_than_plain_private_ones_are_refused),
+        cmocka_unit_test(mounts_that_cannot_be_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
