@@ -51,6 +51,8 @@ enum shim_type {
     SHIM_CLAIM_PORTS,   /* PORT*: host ports, bound until POD_TEARDOWN. RESULT: FAILED_PRECONDITION names one that another has */
     SHIM_CHECK_PROPAGATION, /* SHARED_SOURCE*, SLAVE_SOURCE*: host paths. RESULT: FAILED_PRECONDITION names one whose mount is not */
     SHIM_READ_ONLY,     /* CONTAINER, created; PATH*: its mounts that become read-only with those below, but for OTHER_MOUNT*. Idempotent. RESULT */
+    SHIM_IMAGE_VOLUME,  /* CONTAINER, VOLUME, LAYER* (lowest first), SUB_PATH: mounts an image's files, read-only, at STATE/shim/POD/volumes/CONTAINER/
+                           VOLUME until DELETE. Idempotent. RESULT: PATH, to be mounted in the container; NOT_FOUND: the image has no such SUB_PATH */
 
     /* shim to sandboxd */
     SHIM_RESULT = 64,
@@ -127,4 +129,6 @@ enum shim_tag {
     SHIM_TAG_SHARED_SOURCE,   /* s, repeated: must be on a shared mount */
     SHIM_TAG_SLAVE_SOURCE,    /* s, repeated: must be on a shared mount or a slave */
     SHIM_TAG_OTHER_MOUNT,     /* s, repeated: a path in the container with a mount that has a mind of its own */
+    SHIM_TAG_VOLUME,          /* u: which of a container's volumes */
+    SHIM_TAG_SUB_PATH,        /* s: of the image; absent: all of it */
 };

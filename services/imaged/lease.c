@@ -1,4 +1,5 @@
-/* How a container's hold on its image's layers is kept over removals of the image. */
+/* How a container's hold on its images' layers is kept over removals of the images: the lease of its id for its root file system,
+ * ID.N for a volume. */
 #include <stdio.h>
 #include <string.h>
 
@@ -190,12 +191,24 @@ static struct error *lease_drop(struct store *store, struct lease *lease)
     return NULL;
 }
 
+/* The owner's own lease, or one of its volumes. */
+static bool is_of(const char *lease_id, const char *owner)
+{
+    size_t length = strlen(owner);
+
+    return strncmp(lease_id, owner, length) == 0 && (lease_id[length] == '\0' || lease_id[length] == '.');
+}
+
 struct error *store_lease_release(struct store *store, const char *lease_id)
 {
+    struct error *failure = NULL;
+
     TRY(lease_id_check(lease_id));
     pthread_mutex_lock(&store->lock);
-    struct lease *lease = lease_find(store, lease_id);
-    struct error *failure = lease ? lease_drop(store, lease) : NULL;
+    for (size_t i = store->lease_count; i > 0 && !failure; i--) {
+        if (is_of(store->leases[i - 1].id, lease_id))
+            failure = lease_drop(store, &store->leases[i - 1]);
+    }
     pthread_mutex_unlock(&store->lock);
     return failure;
 }
@@ -203,7 +216,7 @@ struct error *store_lease_release(struct store *store, const char *lease_id)
 static bool is_kept(const char *id, char *const *lease_ids, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(lease_ids[i], id) == 0)
+        if (is_of(id, lease_ids[i]))
             return true;
     }
     return false;

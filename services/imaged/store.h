@@ -91,6 +91,8 @@ struct error *store_layer_publish(struct store *store, const struct layer *layer
 /* Answers as LeaseImageReply, packed with malloc. NOT_FOUND: no such image. ALREADY_EXISTS: the lease is of another image. */
 struct error *store_lease(struct store *store, const char *lease_id, const char *name, uint8_t **ret_reply, size_t *ret_size)
     __attribute__((warn_unused_result));
+
+/* Both take an owner's leases together: OWNER and OWNER.N. */
 struct error *store_lease_release(struct store *store, const char *lease_id) __attribute__((warn_unused_result));
 struct error *store_leases_keep(struct store *store, char *const *lease_ids, size_t count) __attribute__((warn_unused_result));
 

@@ -2,6 +2,7 @@
 #include "services/sandboxd/container_mounts.h"
 
 #include "services/sandboxd/pod_shim.h"
+#include "services/sandboxd/spec/spec.h"
 
 static uint64_t step_of(const struct container *container, const char *name)
 {
@@ -25,10 +26,11 @@ static struct error *sources_prepare(struct container *container, const struct s
     const Runtime__V1__ContainerConfig *config = container->config;
     struct wire_writer fields = {0};
 
-    if (!config->n_mounts)
-        return NULL;
     for (size_t i = 0; i < config->n_mounts; i++)
-        wire_put_string(&fields, SHIM_TAG_MOUNT_SOURCE, config->mounts[i]->host_path);
+        if (!spec_mount_is_image(config->mounts[i]))
+            wire_put_string(&fields, SHIM_TAG_MOUNT_SOURCE, config->mounts[i]->host_path);
+    if (!fields.size)
+        return NULL;
     return step_call(container, "mounts", SHIM_PREPARE_MOUNTS, &fields, patience);
 }
 

@@ -9,6 +9,7 @@
 #include "common/memory.h"
 #include "services/sandboxd/container_host.h"
 #include "services/sandboxd/container_mounts.h"
+#include "services/sandboxd/container_volumes.h"
 #include "services/sandboxd/directory.h"
 #include "services/sandboxd/image_client.h"
 #include "services/sandboxd/pod_shim.h"
@@ -23,6 +24,7 @@ struct creation {
     struct shim_patience patience;
     Bulkhead__LeaseImageReply *image;
     char *rootfs;
+    char **volumes; /* a path per mount whose source is an image */
     struct user *user;
     struct container_host host;
     int shim_pid; /* whose descriptors config.json names */
@@ -33,6 +35,7 @@ static void creation_fini(struct creation *creation)
     if (creation->image)
         bulkhead__lease_image_reply__free_unpacked(creation->image, NULL);
     free(creation->rootfs);
+    container_volumes_free(creation->container, creation->volumes);
     user_free(creation->user);
     container_host_fini(&creation->host);
 }
@@ -173,6 +176,7 @@ static struct error *spec_text(struct creation *creation, const struct pod_names
         .pod = &pod,
         .found = &creation->host.found,
         .rootfs_path = creation->rootfs,
+        .volume_paths = creation->volumes,
         .cgroups_path = container->record->cgroup,
         .user = creation->user,
     };
@@ -269,6 +273,7 @@ struct error *container_create_steps(struct container *container)
     TRY(step_image(&creation));
     FAILPOINT("sandboxd.container_create.before_rootfs");
     TRY(step_rootfs(&creation));
+    TRY(container_volumes_mount(container, &creation.patience, &creation.volumes));
     TRY(container_mounts_prepare(container, &creation.patience));
     TRY(container_host_find(container, &creation.patience, &creation.host));
     TRY(step_spec_and_create(&creation));
@@ -283,6 +288,7 @@ void container_forget_steps(struct container *container)
 
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         shim_client_ack(pod_shim(container->pod), step_of(container, steps[i]));
+    container_volumes_forget_steps(container);
     container_mounts_forget_steps(container);
     container_host_forget_steps(container);
 }

@@ -31,14 +31,14 @@ static struct error *call(struct sandboxd *d, const char *method, const Protobuf
     return ipc_client_call(d->imaged, method, NULL, deadline_ns, payload, size, ret, ret_size);
 }
 
-struct error *image_lease(struct sandboxd *d, const char *container, const char *image, int64_t deadline_ns,
+struct error *image_lease(struct sandboxd *d, const char *lease, const char *image, int64_t deadline_ns,
                           Bulkhead__LeaseImageReply **ret)
 {
     Bulkhead__LeaseImageRequest request = BULKHEAD__LEASE_IMAGE_REQUEST__INIT;
     autofree uint8_t *data = NULL;
     size_t size = 0;
 
-    request.lease_id = (char *)container;
+    request.lease_id = (char *)lease;
     request.image = (char *)image;
     TRY(await_leases_kept(d, deadline_ns));
     TRY_TO(call(d, "LeaseImage", &request.base, deadline_ns, &data, &size), "lease image \"%s\"", image);
@@ -53,7 +53,7 @@ struct error *image_release(struct sandboxd *d, const char *container, int64_t d
     size_t size = 0;
 
     request.lease_id = (char *)container;
-    TRY_TO(call(d, "ReleaseImage", &request.base, deadline_ns, &data, &size), "release the image of container %s",
+    TRY_TO(call(d, "ReleaseImage", &request.base, deadline_ns, &data, &size), "release the images of container %s",
            container);
     return NULL;
 }

@@ -31,7 +31,7 @@ struct deletion {
     struct timer again;
     deletion_done *done;
     void *argument;
-    char *paths[3];         /* of the task */
+    char *rootfs, *volumes, *storage, *runtime_state; /* directories, of the task */
 };
 
 void pidfd_signal(int pidfd, int number)
@@ -53,8 +53,10 @@ static void deletion_end(struct shim *shim, struct deletion *deletion, struct er
         container->is_deleting = false;
     }
     deletion->done(shim, deletion->argument, failure);
-    for (size_t i = 0; i < sizeof(deletion->paths) / sizeof(deletion->paths[0]); i++)
-        free(deletion->paths[i]);
+    free(deletion->rootfs);
+    free(deletion->volumes);
+    free(deletion->storage);
+    free(deletion->runtime_state);
     loop_disarm(&shim->loop, &deletion->again);
     free(deletion);
 }
@@ -114,7 +116,7 @@ static bool is_log_gone(struct shim *shim, struct deletion *deletion, struct con
     return true;
 }
 
-/* A task: rootfs, upper directory, and what the runtimes keep of it. */
+/* A task: rootfs, image volumes, upper directory, and what the runtimes keep of it. */
 static struct error *trees_remove(const struct shim *shim, void *input, struct task_output *output)
 {
     const struct deletion *deletion = input;
@@ -122,12 +124,14 @@ static struct error *trees_remove(const struct shim *shim, void *input, struct t
     (void)shim;
     (void)output;
     if (!deletion->keeps_rootfs) {
-        path_unmount(deletion->paths[0]);
-        TRY(tree_remove(deletion->paths[0]));
+        path_unmount(deletion->rootfs);
+        entries_unmount(deletion->volumes);
+        TRY(tree_remove(deletion->rootfs));
+        TRY(tree_remove(deletion->volumes));
         FAILPOINT("shim.delete.after_unmount");
-        TRY(tree_remove(deletion->paths[1]));
+        TRY(tree_remove(deletion->storage));
     }
-    return deletion->paths[2] ? tree_remove(deletion->paths[2]) : NULL;
+    return deletion->runtime_state ? tree_remove(deletion->runtime_state) : NULL;
 }
 
 static void trees_removed(struct shim *shim, struct job *job)
@@ -156,9 +160,10 @@ static void deletion_remove_trees(struct shim *shim, struct deletion *deletion)
 {
     const struct container *container = container_find(shim, deletion->id);
 
-    deletion->paths[0] = shim_path(shim, "rootfs/%s", deletion->id);
-    deletion->paths[1] = shim_storage_path(shim, "%s", deletion->id);
-    deletion->paths[2] = container ? shim_path(shim, "rt/%s/%s", container->record.handler, deletion->id) : NULL;
+    deletion->rootfs = shim_path(shim, "rootfs/%s", deletion->id);
+    deletion->volumes = shim_path(shim, "volumes/%s", deletion->id);
+    deletion->storage = shim_storage_path(shim, "%s", deletion->id);
+    deletion->runtime_state = container ? shim_path(shim, "rt/%s/%s", container->record.handler, deletion->id) : NULL;
     struct error *failure = job_task_run(shim, trees_remove, deletion, TREE_LIMIT_MS, trees_removed, deletion);
     if (failure)
         deletion_end(shim, deletion, failure);

@@ -28,3 +28,4 @@ step_handler sysctls_set;
 step_handler ports_claim;
 step_handler mount_propagation_check;
 step_handler mount_read_only;
+step_handler image_volume_mount;

@@ -1,6 +1,7 @@
 /* How mounts are seen, detached, and trees removed. */
 #include "services/sandboxd/shim/mounts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -24,6 +25,20 @@ void path_unmount(const char *path)
 {
     while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
         continue;
+}
+
+void entries_unmount(const char *directory)
+{
+    DIR *listing = opendir(directory);
+    const struct dirent *entry;
+
+    while (listing && (entry = readdir(listing))) {
+        autofree char *path = xasprintf("%s/%s", directory, entry->d_name);
+        if (entry->d_name[0] != '.')
+            path_unmount(path);
+    }
+    if (listing)
+        closedir(listing);
 }
 
 static struct error *entry_remove(const FTSENT *entry)

@@ -9,6 +9,9 @@ bool path_is_mount(const char *path);
 /* Detaches all that is mounted there; nothing there is fine. */
 void path_unmount(const char *path);
 
+/* Detaches what is mounted on the entries of a directory; not there is fine. */
+void entries_unmount(const char *directory);
+
 /* Removes a tree, not crossing into other file systems; not there is fine. May take long: for tasks. */
 struct error *tree_remove(const char *path) __attribute__((warn_unused_result));
 

@@ -96,6 +96,7 @@ static struct error *unmount_all_below(const char *directory)
 static struct error *pod_trees_remove(const struct shim *shim, void *input, struct task_output *output)
 {
     autofree char *rootfs = shim_path(shim, "rootfs");
+    autofree char *volumes = shim_path(shim, "volumes");
     autofree char *shm = shim_path(shim, "shm");
     autofree char *netns = shim_path(shim, "netns");
 
@@ -104,6 +105,7 @@ static struct error *pod_trees_remove(const struct shim *shim, void *input, stru
     TRY(unmount_all_below(shim->directory));
     FAILPOINT("shim.teardown.after_unmount");
     TRY(tree_remove(rootfs));
+    TRY(tree_remove(volumes));
     TRY(tree_remove(shm));
     TRY(tree_remove(netns));
     return tree_remove(shim->storage);

@@ -100,7 +100,9 @@ static void binds_collect(const struct spec_input *input, struct binds *binds)
 
     for (size_t i = 0; i < input->config->n_mounts; i++) {
         const Runtime__V1__Mount *mount = input->config->mounts[i];
-        binds_add(binds, (struct bind){path_clean(mount->container_path), mount->host_path, mount->readonly, mount});
+        bool is_image = spec_mount_is_image(mount);
+        const char *source = is_image ? input->volume_paths[i] : mount->host_path;
+        binds_add(binds, (struct bind){path_clean(mount->container_path), source, mount->readonly || is_image, mount});
     }
     binds_add_own(binds, "/etc/hostname", input->pod->hostname_path, readonly);
     binds_add_own(binds, "/etc/hosts", input->pod->hosts_path, readonly);
@@ -147,11 +149,18 @@ static const char *propagation_option(const Runtime__V1__Mount *mount)
 
 static json_t *bind_object(const struct bind *bind)
 {
-    json_t *options = json_pack("[s s s]", "rbind", propagation_option(bind->mount), bind->readonly ? "ro" : "rw");
+    json_t *options = json_pack("[s s]", "rbind", propagation_option(bind->mount));
 
+    if (bind->readonly) /* never "rw": it would lift what the host's own mount forbids */
+        json_array_append_new(options, json_string("ro"));
     for (size_t i = 0; bind->mount && i < bind->mount->n_mount_options; i++)
         json_array_append_new(options, json_string(bind->mount->mount_options[i]));
     return mount_object(bind->destination, "bind", bind->source, options);
+}
+
+bool spec_mount_is_image(const Runtime__V1__Mount *mount)
+{
+    return mount->image && mount->image->image[0];
 }
 
 bool spec_has_recursive_read_only(const struct spec_host *host)

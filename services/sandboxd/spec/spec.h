@@ -73,6 +73,7 @@ struct spec_input {
     const struct spec_pod *pod;
     const struct spec_found *found; /* NULL: nothing */
     const char *rootfs_path;  /* absolute */
+    char *const *volume_paths; /* per mount of the configuration, where an image is its source; NULL: none is */
     const char *cgroups_path; /* below each hierarchy's root: "/kubepods/pod1/CONTAINER" */
     const struct user *user;  /* as user_resolve() found it */
 };
@@ -123,6 +124,9 @@ char *spec_stop_signal_from_cri(Runtime__V1__Signal signal);
 /* The path of the Localhost seccomp profile that the container asks for and that counts (a privileged one has none); NULL:
  * none. Relative ones are below the configured directory. */
 const char *spec_seccomp_localhost(const Runtime__V1__ContainerConfig *config);
+
+/* Is an image the mount's source, not a path of the host? */
+bool spec_mount_is_image(const Runtime__V1__Mount *mount);
 
 /* Has the kernel mount_setattr(2)? It came with 5.12. */
 bool spec_has_recursive_read_only(const struct spec_host *host);

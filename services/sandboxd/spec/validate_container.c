@@ -47,14 +47,33 @@ static struct error *mount_fields_check(const Runtime__V1__Mount *mount, const s
         return validate_unsupported("uidMappings");
     if (mount->n_gidmappings)
         return validate_unsupported("gidMappings");
-    if (mount->image)
-        return validate_unsupported("image");
-    if (spec_text_is_set(mount->image_sub_path))
-        return validate_unsupported("image_sub_path");
     /* Without SELinux there are no labels to set; the kubelet asks for them everywhere. */
     if (mount->selinux_relabel && host->has_selinux)
         return validate_unsupported("selinux_relabel");
     return NULL;
+}
+
+/* An image's files never change: kubelet asks for them read-only, and gets that whatever it asks. */
+static struct error *image_check(const Runtime__V1__Mount *mount)
+{
+    if (spec_text_is_set(mount->host_path))
+        return error_new(ERROR_INVALID_ARGUMENT, "image and host_path are both set");
+    if (mount->propagation != RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_PRIVATE)
+        return error_new(ERROR_INVALID_ARGUMENT, "propagation: an image's is PROPAGATION_PRIVATE");
+    if (path_is_absolute(mount->image_sub_path) || path_has_dotdot(mount->image_sub_path))
+        return error_new(ERROR_INVALID_ARGUMENT, "image_sub_path \"%s\" is no path below the image's root", mount->image_sub_path);
+    return NULL;
+}
+
+static struct error *source_check(const Runtime__V1__Mount *mount)
+{
+    if (spec_mount_is_image(mount))
+        return image_check(mount);
+    if (spec_text_is_set(mount->image_sub_path))
+        return error_new(ERROR_INVALID_ARGUMENT, "image_sub_path is set without image");
+    if (!spec_text_is_set(mount->host_path))
+        return error_new(ERROR_INVALID_ARGUMENT, "host_path is missing");
+    return validate_path("host_path", mount->host_path);
 }
 
 static struct error *mount_check(const Runtime__V1__Mount *mount, const struct spec_host *host)
@@ -62,10 +81,8 @@ static struct error *mount_check(const Runtime__V1__Mount *mount, const struct s
     TRY(mount_fields_check(mount, host));
     if (!spec_text_is_set(mount->container_path))
         return error_new(ERROR_INVALID_ARGUMENT, "container_path is missing");
-    if (!spec_text_is_set(mount->host_path))
-        return error_new(ERROR_INVALID_ARGUMENT, "host_path is missing");
     TRY(validate_path("container_path", mount->container_path));
-    TRY(validate_path("host_path", mount->host_path));
+    TRY(source_check(mount));
     autofree char *clean = path_clean(mount->container_path);
     if (strcmp(clean, "/") == 0)
         return error_new(ERROR_INVALID_ARGUMENT, "container_path is the root directory");

@@ -231,6 +231,25 @@ static void an_images_size_is_its_layers_and_its_configuration(void **state)
     assert_int_equal(image_bytes(fixture->store, image), 1000 + strlen(config_text));
 }
 
+static void the_leases_of_volumes_go_with_their_owners(void **state)
+{
+    static const char *const ids[] = {"one", "one.0", "one.12", "oneself", "two.3"};
+    struct fixture *fixture = *state;
+    uint8_t *reply = NULL;
+    size_t size = 0;
+
+    image_make(fixture, ONE, "a.b/c:1", "a.b/c@" LOW, NULL);
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        fine(store_lease(fixture->store, ids[i], "a.b/c:1", &reply, &size));
+        free(TAKE(reply));
+    }
+    fine(store_lease_release(fixture->store, "one"));
+    assert_int_equal(fixture->store->lease_count, 2);
+    fine(store_leases_keep(fixture->store, (char *[]){(char *)"two"}, 1));
+    assert_int_equal(fixture->store->lease_count, 1);
+    assert_string_equal(fixture->store->leases[0].id, "two.3");
+}
+
 static void a_lease_is_of_one_image(void **state)
 {
     struct fixture *fixture = *state;
@@ -334,6 +353,7 @@ int main(void)
         TEST(a_removed_image_is_gone_by_all_its_names),
         TEST(layers_are_needed_as_long_as_anything_has_them),
         TEST(an_images_size_is_its_layers_and_its_configuration),
+        TEST(the_leases_of_volumes_go_with_their_owners),
         TEST(a_lease_is_of_one_image),
         TEST(a_damaged_image_record_costs_that_image_alone),
         TEST(an_image_whose_layer_is_lost_is_no_image),

@@ -32,14 +32,13 @@ static const char golden[] =
     "{\"destination\":\"/sys/fs/cgroup\",\"type\":\"cgroup\",\"source\":\"cgroup\",\"options\":[\"nosuid\",\"noexec\","
     "\"nodev\",\"relatime\",\"ro\"]},"
     "{\"destination\":\"/etc/hostname\",\"type\":\"bind\",\"source\":\"/d/"
-    "hostname\",\"options\":[\"rbind\",\"rprivate\","
-    "\"rw\"]},"
+    "hostname\",\"options\":[\"rbind\",\"rprivate\"]},"
     "{\"destination\":\"/etc/hosts\",\"type\":\"bind\",\"source\":\"/d/"
-    "hosts\",\"options\":[\"rbind\",\"rprivate\",\"rw\"]},"
+    "hosts\",\"options\":[\"rbind\",\"rprivate\"]},"
     "{\"destination\":\"/etc/resolv.conf\",\"type\":\"bind\",\"source\":\"/d/resolv.conf\",\"options\":[\"rbind\","
-    "\"rprivate\",\"rw\"]},"
+    "\"rprivate\"]},"
     "{\"destination\":\"/dev/shm\",\"type\":\"bind\",\"source\":\"/run/"
-    "shm\",\"options\":[\"rbind\",\"rprivate\",\"rw\"]}],"
+    "shm\",\"options\":[\"rbind\",\"rprivate\"]}],"
     "\"linux\":{\"resources\":{\"devices\":[{\"allow\":false,\"access\":\"rwm\"}]},\"cgroupsPath\":\"/kubepods/pod1/"
     "c1\","
     "\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"ipc\",\"path\":\"/proc/77/fd/5\"},"
@@ -196,7 +195,7 @@ static void mounts_are_ordered_by_depth_and_replace_the_defaults(void **state)
     }
     assert_json(json_array_get(at(root, "mounts"), 9), "options", "[\"rbind\",\"rprivate\",\"ro\"]");
     assert_json(json_array_get(at(root, "mounts"), 7), "options", "[\"rbind\",\"rprivate\",\"ro\"]");
-    assert_json(json_array_get(at(root, "mounts"), 5), "options", "[\"rbind\",\"rprivate\",\"rw\"]");
+    assert_json(json_array_get(at(root, "mounts"), 5), "options", "[\"rbind\",\"rprivate\"]");
     assert_json(root, "root.readonly", "true");
     json_decref(root);
 }

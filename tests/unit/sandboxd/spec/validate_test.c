@@ -337,7 +337,17 @@ static void mounts_that_cannot_be_are_refused(void **state)
                    MOUNT((RECURSIVE, m.propagation = 1)));
     ASSERT_REFUSED(container, ERROR_FAILED_PRECONDITION, "recursive_read_only: this kernel",
                    MOUNT((RECURSIVE, f.host.kernel_version = 5 << 8 | 11)));
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "image", MOUNT(m.image = &image));
+#define IMAGE m.image = &image, m.host_path = ""
+    image.image = "sha256:1";
+    ASSERT_TAKEN(container, MOUNT((IMAGE)));
+    ASSERT_TAKEN(container, MOUNT((IMAGE, m.image_sub_path = "a/b")));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "image and host_path are both set", MOUNT(m.image = &image));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "propagation: an image's", MOUNT((IMAGE, m.propagation = 1)));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "image_sub_path \"/a\"", MOUNT((IMAGE, m.image_sub_path = "/a")));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "image_sub_path \"a/../b\"", MOUNT((IMAGE, m.image_sub_path = "a/../b")));
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "image_sub_path is set without image", MOUNT(m.image_sub_path = "a"));
+    image.image = "";
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "host_path is missing", MOUNT((IMAGE)));
     ASSERT_TAKEN(container, MOUNT((m.mount_options = options, m.n_mount_options = 1)));
     options[0] = "exec";
     ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "mount_options: \"exec\"",
