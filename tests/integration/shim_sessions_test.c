@@ -15,6 +15,8 @@ static void run_and_expect(struct stage *stage, const char *script, uint32_t fla
 
     session_init(stage, &peer, STREAM_EXEC, flags, script);
     check(stream_peer_start(&peer));
+    if (flags & STREAM_TTY) /* what is typed earlier is echoed */
+        check(stream_peer_wait_output(&peer, 1, "ready"));
     if (input)
         check(stream_peer_write(&peer, input));
     if (flags & STREAM_STDIN && !(flags & STREAM_TTY))
