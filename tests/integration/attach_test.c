@@ -5,6 +5,7 @@
 /* It says a line for each that it is given, and its end. */
 static const char parrot[] = "echo ready; while read x; do echo said $x; done; echo over; exit 12";
 
+/* All whole lines of the log; it may be read in the middle of a write. */
 static char *log_text(struct scene *scene)
 {
     autofree char *path = xasprintf("%s/logs/%s/main.log", scene->fixture->node.directory, scene->pod.metadata.name);
@@ -13,8 +14,8 @@ static char *log_text(struct scene *scene)
 
     check(file_read_all(path, 64 << 20, &raw, &size));
     char *text = xcalloc(1, size + 1), *to = text;
-    for (char *line = raw; *line; line = strchr(line, '\n') + 1) {
-        char *content = strchr(strchr(strchr(line, ' ') + 1, ' ') + 1, ' ') + 1, *end = strchr(content, '\n');
+    for (char *line = raw, *end; (end = strchr(line, '\n')); line = end + 1) {
+        char *content = strchr(strchr(strchr(line, ' ') + 1, ' ') + 1, ' ') + 1;
         memcpy(to, content, (size_t)(end - content));
         to += end - content;
         if (content[-2] == 'F')
