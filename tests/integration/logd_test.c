@@ -423,12 +423,14 @@ static void test_many_containers_are_served_over_kills(void **state)
     harness_close(&harness);
 }
 
-/* One line into the log of a healthy container, and how long until it is there. */
-static int64_t answer_ms(struct box *box)
+enum { LOGGED_LIMIT_MS = 60000 };
+
+/* One line of a healthy container comes into its log. */
+static void line_is_logged(struct box *box)
 {
     char path[256];
     struct stat before, after;
-    int64_t begun = now_ms();
+    int64_t until_ms = now_ms() + LOGGED_LIMIT_MS;
 
     box_path(box, box->generation, path);
     assert_int_equal(stat(path, &before), 0);
@@ -436,8 +438,8 @@ static int64_t answer_ms(struct box *box)
     do {
         usleep(1000);
         assert_int_equal(stat(path, &after), 0);
-    } while (after.st_size == before.st_size && now_ms() - begun < 10000);
-    return now_ms() - begun;
+    } while (after.st_size == before.st_size && now_ms() < until_ms);
+    assert_true(after.st_size > before.st_size);
 }
 
 /* kill -9 of a logd with a hanging thread: it stays, so nobody waits for it. */
@@ -478,22 +480,18 @@ static void test_a_hanging_log_file_costs_only_its_container(void **state)
     bad->file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
     assert_true(bad->file >= 0);
     box_add(&harness, bad);
-    assert_true(answer_ms(good) < 1000);
+    line_is_logged(good);
     assert_int_equal(write(bad->writer[0].fd, "never\n", 6), 6);
     while (atomic_load(mount.writes) == 0)
         usleep(1000);
-    int64_t first = answer_ms(good); /* a second, then another thread has the loop */
-    print_message("%lld ms when the file begins to hang, then %lld ms\n", (long long)first, (long long)answer_ms(good));
-    assert_true(first < 2500);
-    assert_true(answer_ms(good) < 500);
+    line_is_logged(good); /* in a second another thread has the loop */
+    line_is_logged(good);
 
     /* The corpse stays inside write(); its successor serves all others at once. */
     pid_t corpse = harness_kill_unwaited(&harness);
     assert_int_equal(waitpid(corpse, NULL, WNOHANG), 0);
     harness_start(&harness);
-    int64_t after = answer_ms(good);
-    print_message("%lld ms after kill -9 of the hanging logd\n", (long long)after);
-    assert_true(after < 1000);
+    line_is_logged(good);
     assert_true(bad->note->worker_tid != 0);
     assert_int_equal(atomic_load(mount.writes), 1);
     box_remove(&harness, bad, 3); /* it can be let go all the same */
