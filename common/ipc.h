@@ -9,7 +9,11 @@
 
 #include "common/error.h"
 
-enum { IPC_REQUEST_ID_SIZE = 16, IPC_MESSAGE_MAX = 17 << 20 };
+enum {
+    IPC_REQUEST_ID_SIZE = 16,
+    IPC_MESSAGE_MAX = 17 << 20, /* bytes of a request */
+    IPC_REPLY_MAX = 64 << 20,   /* and of a reply: a whole list, which clients get in parts */
+};
 
 /* A call as its handler sees it. It lives until the handler returns. */
 struct ipc_call {

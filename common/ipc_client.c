@@ -331,7 +331,7 @@ static struct error *client_start(struct ipc_client *client)
 
     ipc_nng_fix();
     if (result == 0)
-        result = nng_socket_set_size(client->socket, NNG_OPT_RECVMAXSZ, IPC_ENVELOPE_MAX);
+        result = nng_socket_set_size(client->socket, NNG_OPT_RECVMAXSZ, IPC_REPLY_MAX + IPC_ENVELOPE_SIZE);
     if (result != 0)
         return ipc_error(result, "make a socket");
     return ipc_watch_open(client->socket, client->directory, renewed, client, &client->watch);

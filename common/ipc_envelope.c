@@ -86,7 +86,7 @@ nng_msg *ipc_reply_pack(const struct error *error, const void *payload, size_t s
     if (error) {
         reply.code = error->code;
         reply.message = error->text;
-    } else if (size > IPC_MESSAGE_MAX) {
+    } else if (size > IPC_REPLY_MAX) {
         reply.code = ERROR_RESOURCE_EXHAUSTED;
         reply.message = (char *)"the answer is larger than a message may be";
     } else {

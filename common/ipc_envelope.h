@@ -9,7 +9,7 @@
 
 enum {
     IPC_VERSION = 1,
-    IPC_ENVELOPE_MAX = IPC_MESSAGE_MAX + 4096, /* what nng accepts: a payload and the envelope around it */
+    IPC_ENVELOPE_SIZE = 4096, /* around a payload, at most: what nng accepts beyond it */
     IPC_REQUEST_HEX_SIZE = 2 * IPC_REQUEST_ID_SIZE + 1,
 };
 

@@ -195,7 +195,7 @@ static struct error *server_start(struct ipc_server *server)
 
     ipc_nng_fix();
     if (result == 0)
-        result = nng_socket_set_size(server->socket, NNG_OPT_RECVMAXSZ, IPC_ENVELOPE_MAX);
+        result = nng_socket_set_size(server->socket, NNG_OPT_RECVMAXSZ, IPC_MESSAGE_MAX + IPC_ENVELOPE_SIZE);
     if (result != 0)
         return ipc_error(result, "make a socket");
     pthread_mutex_lock(&server->lock);

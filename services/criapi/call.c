@@ -1,8 +1,7 @@
 /* The life of a call: awaited, routed, its bytes forwarded, answered once, or cut off by its client. */
-#include "services/criapi/call.h"
+#include "services/criapi/call_internal.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,31 +13,11 @@
 #include "common/memory.h"
 #include "common/request_page.h"
 #include "services/criapi/deadline.h"
-#include "services/criapi/routes.h"
 #include "services/criapi/status_text.h"
+#include "services/criapi/v1alpha2.h"
 #include "services/criapi/version.h"
 
 enum { OPERATIONS_MAX = 3 };
-
-struct call {
-    struct calls *calls;
-    struct call *next, *previous; /* under the lock, as the next three */
-    bool is_closed;               /* gRPC needs no answer any more */
-    bool is_sent, is_done;        /* to the daemon; answered by it */
-    bool is_counted;
-    atomic_int references; /* one per operation under way, and one per piece of code at work on it */
-    atomic_bool is_answered;
-    grpc_call *grpc;
-    grpc_call_details details;
-    grpc_metadata_array metadata;
-    grpc_byte_buffer *request, *reply;
-    int was_cancelled; /* gRPC's, valid when the close operation completes */
-    const struct route *route;
-    struct ipc_client *client;
-    uint8_t id[IPC_REQUEST_ID_SIZE];
-    int64_t started_ns;
-    struct call_tag arrival, close, message, finish;
-};
 
 void calls_init(struct calls *calls)
 {
@@ -59,6 +38,7 @@ void calls_fini(struct calls *calls)
 
 static void call_free(struct call *call)
 {
+    call_stream_fini(call);
     grpc_call_details_destroy(&call->details);
     grpc_metadata_array_destroy(&call->metadata);
     if (call->request)
@@ -70,12 +50,12 @@ static void call_free(struct call *call)
     free(call);
 }
 
-static void call_hold(struct call *call)
+void call_hold(struct call *call)
 {
     atomic_fetch_add(&call->references, 1);
 }
 
-static void call_release(struct call *call)
+void call_release(struct call *call)
 {
     struct calls *calls = call->calls;
     bool is_counted = call->is_counted;
@@ -91,8 +71,7 @@ static void call_release(struct call *call)
     pthread_mutex_unlock(&calls->lock);
 }
 
-/* Starts operations that complete as one; the tag holds the call until then. */
-static void call_start(struct call *call, const grpc_op *operations, size_t count, struct call_tag *tag)
+void call_start(struct call *call, const grpc_op *operations, size_t count, struct call_tag *tag)
 {
     call_hold(call);
     grpc_call_error result = grpc_call_start_batch(call->grpc, operations, count, tag, NULL);
@@ -110,13 +89,14 @@ static void call_log(const struct call *call, int code, const char *text)
               (clock_boottime_ns() - call->started_ns) / 1000, log_quote(text));
 }
 
-/* Sends the one answer: the reply's bytes, or a status alone. */
-static void call_finish(struct call *call, int code, const char *text, const uint8_t *reply, size_t size)
+void call_finish(struct call *call, int code, const char *text, const uint8_t *reply, size_t size)
 {
-    grpc_op operations[OPERATIONS_MAX] = {{.op = GRPC_OP_SEND_INITIAL_METADATA}};
+    grpc_op operations[OPERATIONS_MAX];
     grpc_slice details = grpc_slice_from_copied_buffer(text, status_text_size(text));
-    size_t count = 1;
+    size_t count = 0;
 
+    if (!call->has_headers)
+        operations[count++] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
     if (reply) {
         grpc_slice bytes = grpc_slice_from_copied_buffer((const char *)reply, size);
         call->reply = grpc_raw_byte_buffer_create(&bytes, 1);
@@ -131,8 +111,7 @@ static void call_finish(struct call *call, int code, const char *text, const uin
     grpc_slice_unref(details);
 }
 
-/* Answers, unless that has been done. Owns error. */
-static void call_answer(struct call *call, struct error *error, const uint8_t *reply, size_t size)
+void call_answer(struct call *call, struct error *error, const uint8_t *reply, size_t size)
 {
     if (!error && size > CALL_MESSAGE_MAX)
         error = error_new(ERROR_RESOURCE_EXHAUSTED, "%s: the reply has %zu bytes, clients take no more than %d",
@@ -165,6 +144,21 @@ static void calls_remove(struct calls *calls, struct call *call)
     call->next = call->previous = NULL;
 }
 
+/* What the client's version of CRI makes of a reply. Owns error and *reply. */
+static struct error *reply_translate(const struct call *call, struct error *error, uint8_t **reply, size_t *size)
+{
+    uint8_t *changed = NULL;
+
+    if (error || call->version == API_V1)
+        return error;
+    TRY(v1alpha2_reply(route_method(call->route), *reply, *size, &changed, size));
+    if (changed) {
+        free(*reply);
+        *reply = changed;
+    }
+    return NULL;
+}
+
 /* The daemon's answer, on a thread of nng's. */
 static void call_done(void *argument, struct error *error, uint8_t *reply, size_t size)
 {
@@ -174,8 +168,13 @@ static void call_done(void *argument, struct error *error, uint8_t *reply, size_
     call->is_done = true;
     calls_remove(call->calls, call);
     pthread_mutex_unlock(&call->calls->lock);
-    call_answer(call, error, reply, size);
-    free(reply);
+    error = reply_translate(call, error, &reply, &size);
+    if (!error && call->route->list) {
+        call_stream_list(call, reply, size);
+    } else {
+        call_answer(call, error, reply, size);
+        free(reply);
+    }
     call_release(call);
 }
 
@@ -215,7 +214,7 @@ static void call_forward(struct call *call, const uint8_t *payload, size_t size)
     if (!call_is_wanted(call))
         return;
     call_hold(call); /* call_done's */
-    ipc_client_call_async(call->client, route_method(call->route), call->id, call_deadline(call), payload, size,
+    ipc_client_call_async(call->client, route_forwarded(call->route), call->id, call_deadline(call), payload, size,
                           call_done, call);
     if (call_mark_sent(call))
         ipc_client_cancel(call->client, call->id);
@@ -255,11 +254,26 @@ static void call_forward_noted(struct call *call, const uint8_t *payload, size_t
         request_page_leave(page, slot);
 }
 
+/* What the client means by a request of its version of CRI goes on. */
+static void call_forward_translated(struct call *call, const uint8_t *payload, size_t size)
+{
+    autofree uint8_t *changed = NULL;
+    size_t changed_size = 0;
+    struct error *error = NULL;
+
+    if (call->version != API_V1)
+        error = v1alpha2_request(route_method(call->route), payload, size, &changed, &changed_size);
+    if (error)
+        call_answer(call, error, NULL, 0);
+    else
+        call_forward_noted(call, changed ? changed : payload, changed ? changed_size : size);
+}
+
 static void call_answer_version(struct call *call, const uint8_t *payload, size_t size)
 {
     autofree uint8_t *reply = NULL;
     size_t reply_size = 0;
-    struct error *error = version_answer(payload, size, &reply, &reply_size);
+    struct error *error = version_answer(call->version, payload, size, &reply, &reply_size);
 
     call_answer(call, error, reply, reply_size);
 }
@@ -292,7 +306,7 @@ static void message_complete(struct call *call, bool ok)
     else if (call->route->target == ROUTE_LOCAL)
         call_answer_version(call, GRPC_SLICE_START_PTR(bytes), GRPC_SLICE_LENGTH(bytes));
     else
-        call_forward_noted(call, GRPC_SLICE_START_PTR(bytes), GRPC_SLICE_LENGTH(bytes));
+        call_forward_translated(call, GRPC_SLICE_START_PTR(bytes), GRPC_SLICE_LENGTH(bytes));
     grpc_slice_unref(bytes);
 }
 
@@ -332,7 +346,8 @@ static struct error *call_route(struct call *call)
 {
     grpc_slice *path = &call->details.method;
 
-    TRY(route_find((const char *)GRPC_SLICE_START_PTR(*path), GRPC_SLICE_LENGTH(*path), &call->route));
+    TRY(route_find((const char *)GRPC_SLICE_START_PTR(*path), GRPC_SLICE_LENGTH(*path), &call->route,
+                   &call->version));
     if (call->route->target == ROUTE_LOCAL)
         return NULL;
     call->client = call->route->target == ROUTE_IMAGED ? call->calls->imaged : call->calls->sandboxd;
@@ -370,6 +385,7 @@ void call_await(struct calls *calls)
     call->arrival = (struct call_tag){call, arrival_complete};
     call->close = (struct call_tag){call, close_complete};
     call->message = (struct call_tag){call, message_complete};
+    call->piece = (struct call_tag){call, call_piece_complete};
     call->finish = (struct call_tag){call, finish_complete};
     grpc_call_error result = grpc_server_request_call(calls->grpc, &call->grpc, &call->details, &call->metadata,
                                                       calls->queue, calls->queue, &call->arrival);

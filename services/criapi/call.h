@@ -12,6 +12,7 @@
 enum {
     CALLS_MAX = 4096,            /* forwarded at one time; more are RESOURCE_EXHAUSTED */
     CALL_MESSAGE_MAX = 16 << 20, /* bytes of a request, and of a reply: clients take no more */
+    LISTS_BYTES_MAX = 256 << 20, /* of lists that are streamed to clients, all together */
 };
 
 struct call;
@@ -26,6 +27,7 @@ struct calls {
     pthread_cond_t ended;
     struct call *first; /* those forwarded, not yet answered */
     unsigned count;     /* of them, and those about to be */
+    size_t list_bytes;  /* of lists that are being streamed */
     bool is_draining;   /* the server ends: what is cut off is not cancelled at the daemons */
 };
 

@@ -32,7 +32,7 @@
 #include "common/ipc.h"
 #include "common/memory.h"
 #include "proto/cri.pb-c.h"
-#include "tests/support/cri_client.h"
+#include "tests/support/cri_stream.h"
 
 enum {
     PATIENCE_MS = 30000,
@@ -120,7 +120,31 @@ static struct error *answer_big(void *state, const struct ipc_call *call, struct
     return NULL;
 }
 
+/* A list: the payload says how many items, and of how many bytes (200 at least, so that all lengths have two bytes or more). */
+static struct error *answer_list(void *state, const struct ipc_call *call, struct ipc_reply *reply)
+{
+    autofree char *text = xstrndup((const char *)call->payload, call->payload_size);
+    unsigned count = 0, size = 0;
+
+    (void)state;
+    sscanf(text, "%u %u", &count, &size);
+    reply->data = xmalloc((size_t)count * (size + 6) + 1);
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t *at = reply->data + reply->size;
+        unsigned length = size;
+        *at++ = 0x0a;
+        for (; length >= 0x80; length >>= 7)
+            *at++ = (uint8_t)(length | 0x80);
+        *at++ = (uint8_t)length;
+        memset(at, 'i', size);
+        snprintf((char *)at, size, "%u", i);
+        reply->size = (size_t)(at + size - reply->data);
+    }
+    return NULL;
+}
+
 static const struct ipc_method stand_in_methods[] = {
+    {"ListContainerStats", answer_list},  {"ListImages", answer_name},
     {"ListContainers", answer_echo},      {"ExecSync", answer_late},
     {"ContainerStatus", answer_deadline}, {"RemoveContainer", answer_error},
     {"ListPodSandbox", answer_big},       {"Status", answer_name},
@@ -368,8 +392,8 @@ static void what_nobody_answers_is_unimplemented_by_name(void **state)
                  "CheckpointContainer is not implemented");
     expect_error(*state, "RuntimeService", "GetContainerEvents", "", ERROR_UNIMPLEMENTED, "GetContainerEvents");
     expect_error(*state, "RuntimeService", "Fly", "", ERROR_UNIMPLEMENTED, "unknown method Fly");
-    expect_error(*state, "runtime.v1alpha2.RuntimeService", "Version", "", ERROR_UNIMPLEMENTED,
-                 "unknown service runtime.v1alpha2.RuntimeService");
+    expect_error(*state, "runtime.v1alpha1.RuntimeService", "Version", "", ERROR_UNIMPLEMENTED,
+                 "unknown service runtime.v1alpha1.RuntimeService");
     expect_error(*state, "RuntimeService", "a/b/c", "", ERROR_UNIMPLEMENTED, "unknown service");
 }
 
@@ -469,6 +493,139 @@ static void a_call_waits_for_a_daemon_that_is_away(void **state)
     assert_int_equal(error->code, ERROR_DEADLINE_EXCEEDED);
     bench->sandboxd = start_stand_in(bench, "sandboxd");
     expect_reply(bench, "RuntimeService", "Status", "", "sandboxd Status");
+}
+
+/* ---- lists that are streamed ---- */
+
+static struct cri_stream *list_begin(struct bench *bench, const char *method, const char *request)
+{
+    struct cri_stream *stream = NULL;
+    const char *service = strcmp(method, "StreamImages") == 0 ? "ImageService" : "RuntimeService";
+
+    assert_null(cri_stream_open(bench->client, service, method, request, strlen(request), -1, &stream));
+    return stream;
+}
+
+/* How many items of that many bytes, with their lengths, are in the message; each must be the next one. */
+static unsigned items_check(const uint8_t *bytes, size_t size, unsigned item_size, unsigned first)
+{
+    size_t head = item_size < 1 << 14 ? 3 : item_size < 1 << 21 ? 4 : 5;
+    unsigned count = (unsigned)(size / (item_size + head));
+
+    assert_int_equal(size, count * (item_size + head));
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(atoll((const char *)bytes + i * (item_size + head) + head), first + i);
+    return count;
+}
+
+/* Reads to the end, which must be OK; returns the messages. */
+static unsigned list_read(struct cri_stream *stream, unsigned item_count, unsigned item_size)
+{
+    unsigned messages = 0, items = 0;
+
+    for (;; messages++) {
+        uint8_t *bytes = NULL;
+        size_t size = 0;
+        autoptr(error) error = cri_stream_next(stream, PATIENCE_MS, &bytes, &size);
+        if (error)
+            fail_msg("%s: %s", error_code_name(error->code), error->text);
+        if (!bytes)
+            break;
+        assert_true(size > 0);
+        items += items_check(bytes, size, item_size, items);
+        free(bytes);
+    }
+    assert_int_equal(items, item_count);
+    return messages;
+}
+
+static void expect_list(struct bench *bench, unsigned count, unsigned size, unsigned messages)
+{
+    autofree char *request = xasprintf("%u %u", count, size);
+    struct cri_stream *stream = list_begin(bench, "StreamContainerStats", request);
+
+    assert_int_equal(list_read(stream, count, size), messages);
+    cri_stream_close(stream);
+}
+
+static void expect_list_error(struct bench *bench, const char *method, const char *request, enum error_code code,
+                              const char *text)
+{
+    struct cri_stream *stream = list_begin(bench, method, request);
+    uint8_t *bytes = NULL;
+    size_t size;
+    autoptr(error) error = cri_stream_next(stream, PATIENCE_MS, &bytes, &size);
+
+    assert_non_null(error);
+    if (error->code != code || !strstr(error->text, text))
+        fail_msg("%s: %s: %s", method, error_code_name(error->code), error->text);
+    cri_stream_close(stream);
+}
+
+static void a_streamed_list_has_every_item_once_in_messages_of_at_most_a_megabyte(void **state)
+{
+    expect_list(*state, 0, 200, 0);
+    expect_list(*state, 1, 200, 1);
+    expect_list(*state, 10000, 1000, 10);
+    expect_list(*state, 5, 3 << 20, 5);
+}
+
+static void a_streamed_list_may_be_larger_than_any_message(void **state)
+{
+    expect_list(*state, 40000, 1500, 58);
+    expect_error(*state, "RuntimeService", "ListContainerStats", "40000 1500", ERROR_RESOURCE_EXHAUSTED, "60120000 bytes");
+}
+
+static void a_streamed_list_ends_as_its_unary_one_does(void **state)
+{
+    struct bench *bench = *state;
+
+    expect_list_error(bench, "StreamPodSandboxStats", "", ERROR_UNIMPLEMENTED, "no method ListPodSandboxStats");
+    expect_list_error(bench, "StreamPodSandboxMetrics", "", ERROR_UNIMPLEMENTED, "no method ListPodSandboxMetrics");
+    expect_list_error(bench, "StreamPodSandboxes", "", ERROR_INTERNAL, "begins no item");
+    expect_list_error(bench, "StreamImages", "", ERROR_INTERNAL, "begins no item");
+    expect_list_error(bench, "StreamContainers", "hello", ERROR_INTERNAL, "begins no item");
+    expect_list_error(bench, "StreamContainerStats", "4 17000000", ERROR_RESOURCE_EXHAUSTED, "larger than");
+    expect_list_error(bench, "StreamContainerStats", "1 17000000", ERROR_RESOURCE_EXHAUSTED, "an item has 17000005 bytes");
+}
+
+/* Five times 60 MB are more than may wait; what was cut off is given back. */
+static void clients_that_do_not_read_hold_up_nobody_and_only_so_much_waits_for_them(void **state)
+{
+    enum { SLOW = 4 };
+    struct bench *bench = *state;
+    struct cri_stream *slow[SLOW];
+
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < SLOW; i++) {
+            slow[i] = list_begin(bench, "StreamContainerStats", "40 1500000");
+            assert_null(cri_stream_headers(slow[i], PATIENCE_MS));
+        }
+        expect_reply(bench, "RuntimeService", "Status", "", "sandboxd Status");
+        expect_list(bench, 100, 1000, 1);
+        expect_list_error(bench, "StreamContainerStats", "40 1500000", ERROR_RESOURCE_EXHAUSTED, "wait for their clients");
+        assert_int_equal(list_read(slow[0], 40, 1500000), 40);
+        for (int i = 0; i < SLOW; i++)
+            cri_stream_close(slow[i]);
+    }
+}
+
+static void a_list_under_way_is_cut_off_by_the_end_of_criapi(void **state)
+{
+    struct bench *bench = *state;
+    struct cri_stream *stream = list_begin(bench, "StreamContainerStats", "40 1500000");
+    struct error *error;
+    uint8_t *bytes = NULL;
+    size_t size;
+
+    assert_null(cri_stream_headers(stream, PATIENCE_MS));
+    end(&bench->criapi, SIGTERM);
+    while (!(error = cri_stream_next(stream, PATIENCE_MS, &bytes, &size)) && bytes)
+        free(bytes);
+    assert_non_null(error);
+    assert_true(error->code == ERROR_UNAVAILABLE || error->code == ERROR_CANCELLED);
+    error_free(error);
+    cri_stream_close(stream);
 }
 
 /* ---- many callers ---- */
@@ -660,6 +817,11 @@ int main(int argc, char **argv)
         BENCH_TEST(a_deadline_ends_the_call_and_the_work),
         BENCH_TEST(a_cancel_reaches_the_daemon),
         BENCH_TEST(a_call_waits_for_a_daemon_that_is_away),
+        BENCH_TEST(a_streamed_list_has_every_item_once_in_messages_of_at_most_a_megabyte),
+        BENCH_TEST(a_streamed_list_may_be_larger_than_any_message),
+        BENCH_TEST(a_streamed_list_ends_as_its_unary_one_does),
+        BENCH_TEST(clients_that_do_not_read_hold_up_nobody_and_only_so_much_waits_for_them),
+        BENCH_TEST(a_list_under_way_is_cut_off_by_the_end_of_criapi),
         BENCH_TEST(two_hundred_calls_at_a_time_are_all_answered),
         BENCH_TEST(no_call_fails_when_the_daemon_is_killed_in_its_middle),
         BENCH_TEST(fifty_kills_refuse_no_connection_and_cost_one_call_each),

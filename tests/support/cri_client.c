@@ -9,6 +9,8 @@
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 
+#include "tests/support/cri_client_channel.h"
+
 enum { MESSAGE_MAX = 16 << 20, BACKOFF_MS = 100 };
 
 struct cri_client {
@@ -56,6 +58,11 @@ void cri_client_close(struct cri_client *client)
     grpc_channel_destroy(client->channel);
     grpc_shutdown();
     free(client);
+}
+
+grpc_channel *cri_client_channel(struct cri_client *client)
+{
+    return client->channel;
 }
 
 static char *call_path(const char *service, const char *method)

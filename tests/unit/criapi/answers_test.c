@@ -60,22 +60,29 @@ static void a_long_text_is_cut_between_characters(void **state)
     assert_int_equal(status_text_size(text), STATUS_TEXT_MAX - 2);
 }
 
-static void version_says_what_the_kubelet_needs(void **state)
+static void expect_version(enum api_version version, const char *name)
 {
     uint8_t *reply;
     size_t size;
 
-    (void)state;
-    assert_null(version_answer((const uint8_t *)"\x0a\x05"
+    assert_null(version_answer(version,
+                               (const uint8_t *)"\x0a\x05"
                                                 "0.1.0",
                                7, &reply, &size));
     Runtime__V1__VersionResponse *answer = runtime__v1__version_response__unpack(NULL, size, reply);
     assert_string_equal(answer->version, "0.1.0");
     assert_string_equal(answer->runtime_name, "bulkhead");
     assert_string_equal(answer->runtime_version, BULKHEAD_VERSION);
-    assert_string_equal(answer->runtime_api_version, "v1");
+    assert_string_equal(answer->runtime_api_version, name);
     runtime__v1__version_response__free_unpacked(answer, NULL);
     free(reply);
+}
+
+static void version_says_what_the_kubelet_needs(void **state)
+{
+    (void)state;
+    expect_version(API_V1, "v1");
+    expect_version(API_V1ALPHA2, "v1alpha2");
 }
 
 static void a_torn_version_request_is_an_invalid_argument(void **state)
@@ -84,7 +91,8 @@ static void a_torn_version_request_is_an_invalid_argument(void **state)
     size_t size;
 
     (void)state;
-    autoptr(error) error = version_answer((const uint8_t *)"\x0a\x7f"
+    autoptr(error) error = version_answer(API_V1,
+                                           (const uint8_t *)"\x0a\x7f"
                                                            "0",
                                           3, &reply, &size);
     assert_int_equal(error->code, ERROR_INVALID_ARGUMENT);

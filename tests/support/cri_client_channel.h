@@ -1,0 +1,8 @@
+/* The gRPC channel of a test's client, for cri_stream.c. */
+#pragma once
+
+#include <grpc/grpc.h>
+
+#include "tests/support/cri_client.h"
+
+grpc_channel *cri_client_channel(struct cri_client *client);
