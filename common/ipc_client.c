@@ -334,7 +334,7 @@ static struct error *client_start(struct ipc_client *client)
         result = nng_socket_set_size(client->socket, NNG_OPT_RECVMAXSZ, IPC_REPLY_MAX + IPC_ENVELOPE_SIZE);
     if (result != 0)
         return ipc_error(result, "make a socket");
-    return ipc_watch_open(client->socket, client->directory, renewed, client, &client->watch);
+    return ipc_watch_open(client->socket, client->directory, "sock", renewed, client, &client->watch);
 }
 
 struct error *ipc_client_open(const char *directory, struct ipc_client **ret)

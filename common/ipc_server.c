@@ -1,11 +1,8 @@
-/* How a daemon's socket is published, and how many threads wait at it. */
-#include <errno.h>
+/* How many threads wait at a daemon's socket. */
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 
+#include "common/ipc_listen.h"
 #include "common/ipc_nng_fix.h"
 #include "common/ipc_server_internal.h"
 #include "common/log.h"
@@ -172,23 +169,6 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
-static struct error *publish(struct ipc_server *server)
-{
-    const char *directory = server->options.directory;
-    autofree char *own = xasprintf("%s/sock.%ju", directory, (uintmax_t)server->options.generation);
-    autofree char *name = xasprintf("%s/sock", directory);
-    autofree char *url = xasprintf("ipc://%s", own);
-
-    int result = nng_listen(server->socket, url, NULL, 0);
-    if (result != 0)
-        return ipc_error(result, own);
-    if (chmod(own, 0666) < 0)
-        return error_errno(errno, "set the mode of %s", own);
-    if (rename(own, name) < 0)
-        return error_errno(errno, "rename %s", own);
-    return NULL;
-}
-
 static struct error *server_start(struct ipc_server *server)
 {
     int result = nng_rep0_open(&server->socket);
@@ -203,7 +183,7 @@ static struct error *server_start(struct ipc_server *server)
     pthread_mutex_unlock(&server->lock);
     if (!started)
         return error_new(ERROR_RESOURCE_EXHAUSTED, "no thread for requests");
-    return publish(server);
+    return ipc_listen(server->socket, server->options.directory, "sock", server->options.generation);
 }
 
 struct error *ipc_server_open(const struct ipc_server_options *options, struct ipc_server **ret)

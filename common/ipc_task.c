@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/failpoint.h"
+#include "common/ipc_listen.h"
 #include "common/ipc_server_internal.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -60,26 +61,6 @@ void ipc_task_refuse(struct ipc_server *server, struct ipc_task *task, struct er
     task_answer(server, task, error, &(struct ipc_reply){0});
 }
 
-static uint32_t peer_uid(nng_pipe pipe)
-{
-    uint64_t uid = UINT32_MAX;
-
-    if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_UID, &uid) != 0)
-        return UINT32_MAX; /* it has gone: nobody */
-    return (uint32_t)uid;
-}
-
-static bool is_allowed(const struct ipc_server *server, uint32_t uid)
-{
-    if (uid == 0 || uid == server->own_uid)
-        return true;
-    for (const uint32_t *allowed = server->options.allowed_uids; allowed && *allowed; allowed++) {
-        if (*allowed == uid)
-            return true;
-    }
-    return false;
-}
-
 static bool is_own_method(const char *name)
 {
     return strcmp(name, "Ping") == 0 || strcmp(name, "Cancel") == 0;
@@ -102,7 +83,7 @@ static struct error *find_method(const struct ipc_server *server, const char *na
 static struct error *task_check(const struct ipc_server *server, uint32_t uid, nng_msg *message,
                                 Bulkhead__Request **ret_request, const struct ipc_method **ret_method)
 {
-    if (!is_allowed(server, uid))
+    if (!ipc_is_allowed(uid, server->own_uid, server->options.allowed_uids))
         return error_new(ERROR_PERMISSION_DENIED, "user %u may not call %s", uid, server->options.service);
     TRY(ipc_request_unpack(message, ret_request));
     return find_method(server, (*ret_request)->method, ret_method);
@@ -113,7 +94,7 @@ struct ipc_task *ipc_task_new(struct ipc_server *server, nng_ctx context, nng_ms
     Bulkhead__Request *request = NULL;
     const struct ipc_method *method = NULL;
     nng_pipe pipe = nng_msg_get_pipe(message);
-    uint32_t uid = peer_uid(pipe);
+    uint32_t uid = ipc_peer_uid(pipe);
 
     struct error *failure = task_check(server, uid, message, &request, &method);
     nng_msg_free(message);

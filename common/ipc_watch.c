@@ -29,7 +29,7 @@ enum {
 
 struct ipc_watch {
     nng_socket socket;
-    char *path; /* DIR/sock */
+    char *path; /* DIR/NAME */
     char *url;
     void (*renewed)(void *argument);
     void *argument;
@@ -55,7 +55,7 @@ static bool is_same_file(int one, int other)
 
 /* nng 1.5.2 must not be told to close a connection: a read that is between a message's head and its body is forgotten then,
  * and the thread that frees connections waits for it for ever. So the kernel ends it, and nng finds out by reading. A peer's
- * name is the one that it was bound to, DIR/sock.GENERATION. */
+ * name is the one that it was bound to, DIR/NAME.GENERATION. */
 static void end_connection(const struct ipc_watch *watch, int fd)
 {
     struct sockaddr_un peer = {0};
@@ -159,7 +159,8 @@ static bool follow(struct ipc_watch *watch)
         close(watch->known);
     }
     watch->known = TAKE_FD(now);
-    watch->renewed(watch->argument);
+    if (watch->renewed)
+        watch->renewed(watch->argument);
     return true;
 }
 
@@ -206,15 +207,15 @@ static int watch_start(struct ipc_watch *watch)
     return failure;
 }
 
-struct error *ipc_watch_open(nng_socket socket, const char *directory, void (*renewed)(void *argument), void *argument,
-                             struct ipc_watch **ret)
+struct error *ipc_watch_open(nng_socket socket, const char *directory, const char *name,
+                             void (*renewed)(void *argument), void *argument, struct ipc_watch **ret)
 {
     struct ipc_watch *watch = xcalloc(1, sizeof(*watch));
 
     *watch = (struct ipc_watch){
         .socket = socket,
-        .path = xasprintf("%s/sock", directory),
-        .url = xasprintf("ipc://%s/sock", directory),
+        .path = xasprintf("%s/%s", directory, name),
+        .url = xasprintf("ipc://%s/%s", directory, name),
         .renewed = renewed,
         .argument = argument,
         .stop = eventfd(0, EFD_CLOEXEC),

@@ -305,6 +305,8 @@ static void message_complete(struct call *call, bool ok)
         call_answer(call, error, NULL, 0);
     else if (call->route->target == ROUTE_LOCAL)
         call_answer_version(call, GRPC_SLICE_START_PTR(bytes), GRPC_SLICE_LENGTH(bytes));
+    else if (call->route->target == ROUTE_EVENTS)
+        call_stream_events(call, GRPC_SLICE_START_PTR(bytes), GRPC_SLICE_LENGTH(bytes));
     else
         call_forward_translated(call, GRPC_SLICE_START_PTR(bytes), GRPC_SLICE_LENGTH(bytes));
     grpc_slice_unref(bytes);
@@ -319,6 +321,7 @@ static void close_complete(struct call *call, bool ok)
     pthread_mutex_unlock(&call->calls->lock);
     if (is_cancel)
         ipc_client_cancel(call->client, call->id);
+    call_stream_closed(call);
 }
 
 static void finish_complete(struct call *call, bool ok)

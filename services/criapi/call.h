@@ -22,6 +22,7 @@ struct calls {
     grpc_server *grpc;
     grpc_completion_queue *queue;
     struct ipc_client *sandboxd, *imaged;
+    struct event_hub *events;
     struct request_page *page; /* may be NULL */
     pthread_mutex_t lock;      /* of what follows, and of call's marked members */
     pthread_cond_t ended;

@@ -27,6 +27,7 @@ struct call {
     bool has_headers; /* they went out before the answer */
     uint8_t *list;    /* the reply of a list that is streamed; `counted` bytes of it are in calls->list_bytes */
     size_t list_size, list_sent, list_counted;
+    struct event_listener *listener; /* of a client of events; set and taken under the lock */
     struct call_tag arrival, close, message, piece, finish;
 };
 
@@ -45,8 +46,14 @@ void call_answer(struct call *call, struct error *error, const uint8_t *reply, s
 /* Answers with the items of a list, in messages of which the next goes out when the one before has. Owns reply (malloc). */
 void call_stream_list(struct call *call, uint8_t *reply, size_t size);
 
+/* Answers with events, until the client goes or criapi ends. */
+void call_stream_events(struct call *call, const uint8_t *request, size_t size);
+
+/* gRPC is done with the call. is_closed is set. */
+void call_stream_closed(struct call *call);
+
 /* The message before has gone out, or (not ok) the client. The completion of call->piece. */
 void call_piece_complete(struct call *call, bool ok);
 
-/* Frees what an answer of many messages had. */
+/* Frees what an answer of many messages had; with the last reference. */
 void call_stream_fini(struct call *call);

@@ -5,6 +5,8 @@
 
 #include <grpc/byte_buffer.h>
 
+#include "proto/cri.pb-c.h"
+#include "services/criapi/event_hub.h"
 #include "services/criapi/list_piece.h"
 
 /* Sends a message; call_piece_complete() comes when it has gone out. */
@@ -24,6 +26,8 @@ static void message_send(struct call *call, const uint8_t *bytes, size_t size)
     operations[count++] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = call->reply};
     call_start(call, operations, count, &call->piece);
 }
+
+/* ---- lists ---- */
 
 /* The end of a stream: its status. Owns error, NULL for OK. */
 static void stream_end(struct call *call, struct error *error)
@@ -82,15 +86,78 @@ void call_stream_list(struct call *call, uint8_t *reply, size_t size)
     list_send_next(call);
 }
 
+/* ---- events ---- */
+
+static void sink_begin(void *argument)
+{
+    struct call *call = argument;
+
+    call->has_headers = true;
+    call_start(call, &(grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA}, 1, &call->piece);
+}
+
+static void sink_send(void *argument, const uint8_t *data, size_t size)
+{
+    message_send(argument, data, size);
+}
+
+static void sink_end(void *argument, struct error *error)
+{
+    call_answer(argument, error, NULL, 0);
+}
+
+static const struct event_sink sink = {sink_begin, sink_send, sink_end};
+
+static struct error *events_request_check(const uint8_t *request, size_t size)
+{
+    Runtime__V1__GetEventsRequest *asked = runtime__v1__get_events_request__unpack(NULL, size, request);
+
+    if (!asked)
+        return error_new(ERROR_INVALID_ARGUMENT, "the GetEventsRequest does not parse");
+    runtime__v1__get_events_request__free_unpacked(asked, NULL);
+    return NULL;
+}
+
+void call_stream_events(struct call *call, const uint8_t *request, size_t size)
+{
+    struct event_listener *listener = event_listener_new(call->calls->events, &sink, call);
+    struct error *error = events_request_check(request, size);
+
+    pthread_mutex_lock(&call->calls->lock);
+    call->listener = listener;
+    bool is_closed = call->is_closed; /* else call_stream_closed() finds the listener */
+    pthread_mutex_unlock(&call->calls->lock);
+    if (!error && !is_closed)
+        error = event_hub_join(listener);
+    if (error)
+        call_answer(call, error, NULL, 0);
+}
+
+void call_stream_closed(struct call *call)
+{
+    pthread_mutex_lock(&call->calls->lock);
+    struct event_listener *listener = call->listener;
+    pthread_mutex_unlock(&call->calls->lock);
+    if (listener)
+        event_hub_leave(listener);
+}
+
+/* ---- both ---- */
+
 void call_piece_complete(struct call *call, bool ok)
 {
-    if (ok)
+    if (!ok)
+        return;
+    if (call->route->target == ROUTE_EVENTS)
+        event_hub_sent(call->listener);
+    else
         list_send_next(call);
 }
 
 void call_stream_fini(struct call *call)
 {
     free(call->list);
+    event_listener_free(call->listener);
     if (call->list_counted == 0)
         return;
     pthread_mutex_lock(&call->calls->lock);

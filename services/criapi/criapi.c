@@ -51,6 +51,13 @@ static struct error *daemon_dial(const struct config *config, const char *name, 
     return ipc_client_open(directory, ret);
 }
 
+static struct error *events_dial(struct criapi *criapi, const struct config *config)
+{
+    autofree char *directory = config_state_path(config, "sandboxd");
+
+    return event_hub_open(directory, criapi->sandboxd, &criapi->events);
+}
+
 struct error *criapi_recover(void *state, const struct service_context *context)
 {
     struct criapi *criapi = state;
@@ -59,7 +66,9 @@ struct error *criapi_recover(void *state, const struct service_context *context)
         TRY(keeper_connect(criapi, context->config));
     TRY(daemon_dial(context->config, "sandboxd", &criapi->sandboxd));
     TRY(daemon_dial(context->config, "imaged", &criapi->imaged));
-    TRY(server_open(&(struct server_options){criapi->sandboxd, criapi->imaged, context->page}, &criapi->server));
+    TRY(events_dial(criapi, context->config));
+    TRY(server_open(
+        &(struct server_options){criapi->sandboxd, criapi->imaged, criapi->events, context->page}, &criapi->server));
     return acceptor_open(&(struct acceptor_options){.listen_fd = criapi->listener.fd,
                                                     .idle_ms = ACCEPTOR_IDLE_MS,
                                                     .connected = connected,
@@ -99,6 +108,7 @@ void criapi_close(void *state)
     ipc_client_close(criapi->sandboxd);
     ipc_client_close(criapi->imaged);
     server_free(criapi->server);
+    event_hub_close(criapi->events);
     keeper_client_close(criapi->keeper);
     listener_close(&criapi->listener);
 }

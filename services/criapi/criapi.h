@@ -7,6 +7,7 @@
 #include "common/keeper_protocol.h"
 #include "common/service.h"
 #include "services/criapi/acceptor.h"
+#include "services/criapi/event_hub.h"
 #include "services/criapi/listener.h"
 #include "services/criapi/server.h"
 
@@ -14,6 +15,7 @@ struct criapi {
     struct listener listener;
     struct keeper_client *keeper; /* NULL when run alone */
     struct ipc_client *sandboxd, *imaged;
+    struct event_hub *events;
     struct server *server;
     struct acceptor *acceptor;
     pthread_mutex_t heartbeat; /* held during a ping; guards what follows */

@@ -34,7 +34,7 @@ static const struct route routes[] = {
     {"RuntimeService/CreateContainer", ROUTE_SANDBOXD, API_V1ALPHA2, NULL},
     {"RuntimeService/Exec", ROUTE_SANDBOXD, API_V1ALPHA2, NULL},
     {"RuntimeService/ExecSync", ROUTE_SANDBOXD, API_V1ALPHA2, NULL},
-    {"RuntimeService/GetContainerEvents", ROUTE_UNIMPLEMENTED, API_V1, NULL},
+    {"RuntimeService/GetContainerEvents", ROUTE_EVENTS, API_V1, NULL},
     {"RuntimeService/ListContainerStats", ROUTE_SANDBOXD, API_V1ALPHA2, NULL},
     {"RuntimeService/ListContainers", ROUTE_SANDBOXD, API_V1ALPHA2, NULL},
     {"RuntimeService/ListMetricDescriptors", ROUTE_UNIMPLEMENTED, API_V1, NULL},

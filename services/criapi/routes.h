@@ -9,6 +9,7 @@ enum route_target {
     ROUTE_LOCAL, /* criapi itself */
     ROUTE_SANDBOXD,
     ROUTE_IMAGED,
+    ROUTE_EVENTS,        /* criapi, from its subscription to sandboxd */
     ROUTE_UNIMPLEMENTED, /* a method of CRI that nobody here answers yet */
 };
 

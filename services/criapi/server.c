@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "services/criapi/call.h"
+#include "services/criapi/event_hub.h"
 
 enum {
     THREADS = 2,       /* handlers never block */
@@ -96,6 +97,7 @@ struct error *server_open(const struct server_options *options, struct server **
     calls_init(&server->calls);
     server->calls.sandboxd = options->sandboxd;
     server->calls.imaged = options->imaged;
+    server->calls.events = options->events;
     server->calls.page = options->page;
     server->calls.queue = grpc_completion_queue_create_for_next(NULL);
     server->calls.grpc = grpc_server_new();
@@ -139,6 +141,7 @@ void server_drain(struct server *server)
     server->calls.is_draining = true;
     pthread_mutex_unlock(&server->calls.lock);
     grpc_server_shutdown_and_notify(server->calls.grpc, server->calls.queue, server);
+    event_hub_end(server->calls.events);
     if (wait_shut_down(server, SERVER_DRAIN_MS))
         return;
     calls_abandon(&server->calls);

@@ -9,6 +9,7 @@ enum { SERVER_DRAIN_MS = 5000 }; /* how long calls in hand may take to end by th
 
 struct server_options {
     struct ipc_client *sandboxd, *imaged; /* outlive the server */
+    struct event_hub *events;             /* outlives it, too */
     struct request_page *page;            /* may be NULL */
 };
 
@@ -21,7 +22,7 @@ struct error *server_open(const struct server_options *options, struct server **
 /* Serves a connected socket (non-blocking); owns fd. Any thread. */
 void server_add_connection(struct server *server, int fd);
 
-/* Takes no more calls, gives those in hand SERVER_DRAIN_MS, answers UNAVAILABLE to the rest. What the daemons do for
+/* Takes no more calls, ends clients of events, gives calls in hand SERVER_DRAIN_MS, answers UNAVAILABLE to the rest. What the daemons do for
  * them is not cancelled. No server_add_connection may follow. */
 void server_drain(struct server *server);
 

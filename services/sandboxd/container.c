@@ -2,10 +2,12 @@
 #include "services/sandboxd/container.h"
 
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/record.h"
 #include "services/sandboxd/directory.h"
+#include "services/sandboxd/events.h"
 
 struct error *container_new(struct pod *pod, Bulkhead__ContainerRecord *record, struct container **ret)
 {
@@ -111,6 +113,7 @@ static void container_set(struct container *container, uint32_t state, const str
     log_info("container moved", "container=%s pod=%s from=%s to=%s exit_code=%d", record->id, record->sandbox_id,
              container_state_name(record->state), container_state_name(state),
              exit ? exit->exit_code : record->exit_code);
+    enum event_phase before = events_phase_of_container(container);
     record->state = state;
     if (exit) {
         record->exit_code = exit->exit_code;
@@ -119,6 +122,7 @@ static void container_set(struct container *container, uint32_t state, const str
         text_set(&record->message, exit->message);
     }
     container->attempts = 0;
+    events_container_moved(container, before);
     pod_notify(container->pod);
     pthread_mutex_unlock(&container->d->lock);
 }
@@ -147,6 +151,7 @@ static struct error *container_move_saved(struct container *container, uint32_t 
             log_warn("a container's move could not be saved", "container=%s error=%s", container->record->id,
                      log_quote(error->text));
     }
+    FAILPOINT("sandboxd.container.move_saved");
     container_set(container, state, exit);
     return NULL;
 }

@@ -35,6 +35,7 @@ struct error *container_finish_removal(struct container *container)
     FAILPOINT("sandboxd.container_remove.after_delete");
     TRY(image_release(container->d, container->record->id, clock_boottime_ns() + RELEASE_LIMIT_S * 1000000000ll));
     container_directory_remove(container);
+    FAILPOINT("sandboxd.container_remove.after_forget");
     TRY(container_move(container, CONTAINER_GONE, true));
     table_remove_container(container);
     return NULL;

@@ -6,6 +6,7 @@
 #include "services/sandboxd/container_remove.h"
 #include "services/sandboxd/container_start.h"
 #include "services/sandboxd/container_stop.h"
+#include "services/sandboxd/events.h"
 #include "services/sandboxd/pod_run.h"
 #include "services/sandboxd/pod_shim.h"
 #include "services/sandboxd/pod_stop.h"
@@ -202,5 +203,6 @@ const struct ipc_method sandboxd_methods[] = {
     {"ReopenContainerLog", handle_reopen_container_log},
     {"ContainerStats", handle_container_stats},
     {"ListContainerStats", handle_list_container_stats},
+    {"EventSnapshot", handle_event_snapshot},
     {0},
 };

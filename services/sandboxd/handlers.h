@@ -14,6 +14,10 @@ static inline void request_free(ProtobufCMessage **message)
 /* handlers_list.c: from memory. */
 ipc_handler handle_list_pod_sandbox, handle_pod_sandbox_status, handle_list_containers, handle_container_status;
 
+/* The packed status that the handlers answer with; the caller frees it. d->lock held. */
+uint8_t *pod_status_pack(const struct pod *pod, size_t *ret_size);
+uint8_t *container_status_pack(const struct container *container, size_t *ret_size);
+
 /* handlers_node.c: of the node. */
 ipc_handler handle_status, handle_runtime_config, handle_update_runtime_config;
 

@@ -148,6 +148,20 @@ static void pod_show_status(const struct pod *pod, struct pod_status_parts *part
     ret->runtime_handler = pod->record->runtime_handler;
 }
 
+uint8_t *pod_status_pack(const struct pod *pod, size_t *ret_size)
+{
+    Runtime__V1__PodSandboxStatus status;
+    struct pod_status_parts parts = {0};
+
+    pod_show_status(pod, &parts, &status);
+    *ret_size = runtime__v1__pod_sandbox_status__get_packed_size(&status);
+    uint8_t *bytes = xmalloc(*ret_size + 1);
+    runtime__v1__pod_sandbox_status__pack(&status, bytes);
+    free(parts.ips);
+    free(parts.ip_pointers);
+    return bytes;
+}
+
 struct error *handle_pod_sandbox_status(void *state, const struct ipc_call *call, struct ipc_reply *reply)
 {
     struct sandboxd *d = state;
@@ -304,6 +318,18 @@ static void container_show_status(const struct container *container, struct cont
     ret->resources = parts->resources.linux ? &parts->resources : NULL;
     ret->user = &parts->user;
     ret->stop_signal = spec_stop_signal_to_cri(record->stop_signal);
+}
+
+uint8_t *container_status_pack(const struct container *container, size_t *ret_size)
+{
+    Runtime__V1__ContainerStatus status;
+    struct container_status_parts parts;
+
+    container_show_status(container, &parts, &status);
+    *ret_size = runtime__v1__container_status__get_packed_size(&status);
+    uint8_t *bytes = xmalloc(*ret_size + 1);
+    runtime__v1__container_status__pack(&status, bytes);
+    return bytes;
 }
 
 /* What `crictl inspect` shows beside the status. The caller frees it. */

@@ -8,6 +8,7 @@
 #include "common/memory.h"
 #include "common/process_id.h"
 #include "services/sandboxd/directory.h"
+#include "services/sandboxd/events.h"
 #include "services/sandboxd/host.h"
 #include "services/sandboxd/image_client.h"
 #include "services/sandboxd/recover.h"
@@ -94,6 +95,7 @@ struct error *sandboxd_recover(void *state, const struct service_context *contex
     TRY(own_directory_open(context->root_fd, "pods", &d->pods_fd));
     TRY(own_directory_open(context->root_fd, "containers", &d->containers_fd));
     TRY(recover_records(d));
+    TRY(events_open(d));
     TRY(peers_open(d));
     sandboxd_thread(resume_run, d);
     return NULL;

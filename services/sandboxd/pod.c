@@ -6,6 +6,7 @@
 #include "common/memory.h"
 #include "common/record.h"
 #include "services/sandboxd/directory.h"
+#include "services/sandboxd/events.h"
 
 struct error *pod_new(struct sandboxd *d, Bulkhead__PodRecord *record, struct pod **ret)
 {
@@ -103,8 +104,10 @@ static void pod_set_state(struct pod *pod, uint32_t state)
     pthread_mutex_lock(&pod->d->lock);
     log_info("pod moved", "pod=%s from=%s to=%s", pod->record->id, pod_state_name(pod->record->state),
              pod_state_name(state));
+    enum event_phase before = events_phase_of_pod(pod);
     pod->record->state = state;
     pod->attempts = 0;
+    events_pod_moved(pod, before);
     pod_notify(pod);
     pthread_mutex_unlock(&pod->d->lock);
 }

@@ -14,6 +14,7 @@
 struct pod;
 struct container;
 struct late_ack;
+struct ipc_publisher;
 
 struct sandboxd {
     const struct config *config;
@@ -24,6 +25,7 @@ struct sandboxd {
     int containers_fd; /* ROOT/sandboxd/containers */
     struct keeper_client *keeper;
     struct ipc_client *imaged;
+    struct ipc_publisher *events; /* NULL: nobody is told of moves yet */
     struct spec_host host; /* found out once, in sandboxd_open() */
     const struct config_runtime *default_runtime; /* NULL: none is installed */
 

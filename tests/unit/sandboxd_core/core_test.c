@@ -20,11 +20,13 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/memory.h"
+#include "proto/bulkhead.pb-c.h"
 #include "services/sandboxd/container_create.h"
 #include "services/sandboxd/container_exec.h"
 #include "services/sandboxd/container_remove.h"
 #include "services/sandboxd/container_start.h"
 #include "services/sandboxd/container_stop.h"
+#include "services/sandboxd/events.h"
 #include "services/sandboxd/handlers.h"
 #include "services/sandboxd/pod_run.h"
 #include "services/sandboxd/pod_stop.h"
@@ -324,6 +326,105 @@ static void a_failed_creation_leaves_nothing(void **state)
     free(must_run_pod(d));
 }
 
+/* Waits until that much was published, and says what. */
+static void expect_events(const char *expected)
+{
+    for (unsigned i = 0; i < 500 && strlen(stand_in.events) < strlen(expected); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    pthread_mutex_lock(&stand_in.lock);
+    assert_string_equal(stand_in.events, expected);
+    pthread_mutex_unlock(&stand_in.lock);
+}
+
+/* The answer to EventSnapshot; freed by the caller. */
+static Bulkhead__EventSnapshotReply *event_snapshot(struct sandboxd *d)
+{
+    struct ipc_call call = call_new(1000);
+    struct ipc_reply reply = {0};
+
+    assert_null(handle_event_snapshot(d, &call, &reply));
+    Bulkhead__EventSnapshotReply *snapshot = bulkhead__event_snapshot_reply__unpack(NULL, reply.size, reply.data);
+    free(reply.data);
+    assert_non_null(snapshot);
+    return snapshot;
+}
+
+static void expect_phases(struct sandboxd *d, unsigned sequence, enum event_phase pod, enum event_phase container,
+                          bool was_started)
+{
+    Bulkhead__EventSnapshotReply *snapshot = event_snapshot(d);
+
+    assert_int_equal(snapshot->sequence, sequence);
+    assert_int_equal(snapshot->generation, 1);
+    assert_int_equal(snapshot->n_pods, 1);
+    assert_int_equal(snapshot->pods[0]->phase, pod);
+    assert_true(snapshot->pods[0]->status.len > 0 && snapshot->pods[0]->stub.len > 0);
+    assert_int_equal(snapshot->pods[0]->n_containers, container != EVENT_PHASE_NONE);
+    if (container != EVENT_PHASE_NONE) {
+        assert_int_equal(snapshot->pods[0]->containers[0]->phase, container);
+        assert_int_equal(snapshot->pods[0]->containers[0]->was_started, was_started);
+        assert_true(snapshot->pods[0]->containers[0]->status.len > 0);
+    }
+    bulkhead__event_snapshot_reply__free_unpacked(snapshot, NULL);
+}
+
+static void each_move_that_clients_may_see_is_an_event(void **state)
+{
+    struct sandboxd *d = node_start(*state);
+    struct ipc_call call = call_new(10000);
+    char *pod = must_run_pod(d);
+
+    expect_events("Pc Ps");
+    expect_phases(d, 2, EVENT_PHASE_STARTED, EVENT_PHASE_NONE, false);
+    char *id = must_create_container(d, pod, 0);
+    expect_events("Pc Ps Cc");
+    expect_phases(d, 3, EVENT_PHASE_STARTED, EVENT_PHASE_CREATED, false);
+    must_start(d, id);
+    expect_events("Pc Ps Cc Cs");
+    stand_in_exit(id, 3 << 8);
+    await_container_state(d, id, CONTAINER_EXITED);
+    expect_events("Pc Ps Cc Cs Cx");
+    expect_phases(d, 5, EVENT_PHASE_STARTED, EVENT_PHASE_STOPPED, true);
+    assert_null(container_remove(d, &call, id));
+    expect_events("Pc Ps Cc Cs Cx Cd");
+    assert_null(pod_stop(d, &call, pod));
+    expect_events("Pc Ps Cc Cs Cx Cd Px");
+    assert_null(pod_remove(d, &call, pod));
+    expect_events("Pc Ps Cc Cs Cx Cd Px Pd");
+    Bulkhead__EventSnapshotReply *snapshot = event_snapshot(d);
+    assert_int_equal(snapshot->n_pods, 0);
+    bulkhead__event_snapshot_reply__free_unpacked(snapshot, NULL);
+}
+
+static void what_could_not_be_made_is_no_event(void **state)
+{
+    struct sandboxd *d = node_start(*state);
+    char *id = NULL;
+
+    stand_in.code[SHIM_POD_SETUP] = ERROR_RESOURCE_EXHAUSTED;
+    assert_code(run_pod(d, "/var/log/pod", 10000, &id), ERROR_RESOURCE_EXHAUSTED);
+    stand_in.code[SHIM_POD_SETUP] = 0;
+    expect_events("");
+    char *pod = must_run_pod(d);
+    stand_in.code[SHIM_CREATE] = ERROR_INVALID_ARGUMENT;
+    assert_code(create_container(d, pod, 0, "argument", &id), ERROR_INVALID_ARGUMENT);
+    stand_in.code[SHIM_CREATE] = 0;
+    expect_phases(d, 2, EVENT_PHASE_STARTED, EVENT_PHASE_NONE, false);
+    must_create_container(d, pod, 1);
+    expect_events("Pc Ps Cc");
+}
+
+static void a_removal_tells_all_that_it_ends(void **state)
+{
+    struct sandboxd *d = node_start(*state);
+    struct ipc_call call = call_new(10000);
+    char *pod = must_run_pod(d), *id = must_create_container(d, pod, 0);
+
+    must_start(d, id);
+    assert_null(pod_remove(d, &call, pod));
+    expect_events("Pc Ps Cc Cs Px Cx Cd Pd");
+}
+
 static void a_creation_that_nobody_waits_for_is_undone(void **state)
 {
     struct sandboxd *d = node_start(*state);
@@ -578,6 +679,9 @@ int main(void)
         NODE_TEST(a_retry_joins_the_creation_under_way),
         NODE_TEST(the_same_key_gets_the_finished_pod_until_it_is_stopped),
         NODE_TEST(a_failed_creation_leaves_nothing),
+        NODE_TEST(each_move_that_clients_may_see_is_an_event),
+        NODE_TEST(what_could_not_be_made_is_no_event),
+        NODE_TEST(a_removal_tells_all_that_it_ends),
         NODE_TEST(a_late_retry_gets_the_pod_that_was_given_up),
         NODE_TEST(a_creation_that_nobody_waits_for_is_undone),
         NODE_TEST(an_exit_is_recorded_once_and_then_acknowledged),

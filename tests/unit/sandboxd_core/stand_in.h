@@ -39,6 +39,8 @@ struct stand_in {
     struct stand_in_container containers[STAND_IN_CONTAINERS];
     struct stand_in_step steps[STAND_IN_STEPS];
     size_t step_count;
+    char events[256]; /* what was published, see ipc_publish() in stand_in.c */
+    unsigned event_count;
 };
 
 extern struct stand_in stand_in;
