@@ -2,6 +2,7 @@
 #include "services/sandboxd/pod.h"
 
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/record.h"
@@ -132,6 +133,7 @@ static struct error *pod_move_saved(struct pod *pod, enum pod_state state, bool 
         if (error)
             log_warn("a pod's move could not be saved", "pod=%s error=%s", pod->record->id, log_quote(error->text));
     }
+    FAILPOINT("sandboxd.pod.move_saved");
     pod_set_state(pod, state);
     return NULL;
 }

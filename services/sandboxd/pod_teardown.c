@@ -181,6 +181,7 @@ static struct error *pod_forget(struct pod *pod)
     if (pod->shim)
         shim_client_finish(pod->shim);
     pod_directory_remove(pod);
+    FAILPOINT("sandboxd.pod_teardown.after_forget");
     TRY(pod_move(pod, POD_GONE, true));
     table_remove_pod(pod);
     return NULL;

@@ -14,7 +14,7 @@ enum { CLIENTS_MAX = 128, WHOLE_LIFE = 0xf, ENDS = 1 << EVENT_CREATED | 1 << EVE
 
 static const char *const sleeping[] = {"/bin/sleep", "1000", NULL};
 static const char *const ending[] = {"/bin/sh", "-c", "exit 3", NULL};
-static const char *const stoppable[] = {"/bin/sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done", NULL};
+static const char *const waiting[] = {"/bin/sh", "-c", "while [ ! -e /go ]; do sleep 0.05; done; exit 3", NULL};
 
 /* A container of the pod; the caller frees the id. */
 static char *container_create(struct workload *work, const char *pod, const char *name, const char *const *command)
@@ -72,11 +72,11 @@ static void a_life_is_told_in_its_order_with_its_statuses(void **state)
     autofree char *pod = pod_run(&fixture->work, "life", fixture->handler);
     expect_event(&watch, pod, EVENT_CREATED, pod, READY, 0);
     expect_event(&watch, pod, EVENT_STARTED, pod, READY, 0);
-    autofree char *id = container_create(&fixture->work, pod, "main", stoppable);
+    autofree char *id = container_create(&fixture->work, pod, "main", waiting);
     expect_event(&watch, id, EVENT_CREATED, pod, READY, 1);
     check(workload_start(&fixture->work, id));
     expect_event(&watch, id, EVENT_STARTED, pod, READY, 1);
-    check(workload_stop(&fixture->work, id, 60));
+    free(script_output(fixture, id, "touch /go", 0));
     expect_event(&watch, id, EVENT_STOPPED, pod, READY, 1);
     check(workload_remove(&fixture->work, id));
     expect_event(&watch, id, EVENT_DELETED, pod, READY, 0);
@@ -464,21 +464,18 @@ static void kills_of_sandboxd_lose_and_double_no_event(void **state)
 
 static void what_ends_while_sandboxd_is_dead_is_told_by_the_next(void **state)
 {
-    static const char *const waiting[] = {"/bin/sh", "-c", "while [ ! -e /go ]; do sleep 0.05; done; exit 7", NULL};
-    static const char *const go[] = {"/bin/sh", "-c", "(sleep 0.3; touch /go) >/dev/null 2>&1 &", NULL};
     struct fixture *fixture = *state;
-    autofree char *pod = pod_run(&fixture->work, "dead", NULL), *output = NULL;
+    autofree char *pod = pod_run(&fixture->work, "dead", NULL);
     autofree char *id = container_create(&fixture->work, pod, "main", waiting);
     struct event_watch watch;
-    int code;
 
     check(workload_start(&fixture->work, id));
     event_watch_open(&watch, fixture->node.client);
-    check(workload_exec(&fixture->work, id, go, &code, &output));
+    free(script_output(fixture, id, "(sleep 0.3; touch /go) >/dev/null 2>&1 &", 0));
     check(node_kill(&fixture->node, "sandboxd"));
     Runtime__V1__ContainerEventResponse *event = event_watch_until(&watch, id, EVENT_STOPPED);
     assert_int_equal(event->n_containers_statuses, 1);
-    assert_int_equal(event->containers_statuses[0]->exit_code, 7);
+    assert_int_equal(event->containers_statuses[0]->exit_code, 3);
     runtime__v1__container_event_response__free_unpacked(event, NULL);
     assert_int_equal(event_watch_types(&watch, id) & ~(1u << EVENT_STARTED), 1u << EVENT_STOPPED); /* that may be on its way */
     check(workload_pod_remove(&fixture->work, pod));
