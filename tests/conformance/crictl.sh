@@ -442,11 +442,54 @@ what_is_not_implemented_says_so() {
   main=$(cat "$out")
   ok start "$main"
   local command
-  for command in statsp "statsp $web" metricsp metricdescs events "update --memory 40000000 $main" "checkpoint --export=$node_dir/checkpoint $main"; do
+  for command in statsp "statsp $web" metricsp metricdescs "update --memory 40000000 $main" "checkpoint --export=$node_dir/checkpoint $main"; do
     refused Unimplemented $command
   done
   ok ps -q
   is "$main"
+}
+
+# events_of ID: the types of its events, as far as they have come.
+events_of() {
+  jq -rs --arg id "$1" '[.[] | select(.containerId == $id) | .containerEventType] | join(" ")' events.json
+}
+
+has_events() {
+  [ "$(events_of "$1")" = "$2" ]
+}
+
+# One that comes before crictl is heard is not told.
+is_told_of_one_that_comes_and_goes() {
+  local id
+  ok create "$web" short.json web.pod.json
+  id=$(cat "$out")
+  ok rm "$id"
+  has_events "$id" 'CONTAINER_CREATED_EVENT CONTAINER_DELETED_EVENT'
+}
+
+events_are_told() {
+  local life='CONTAINER_CREATED_EVENT CONTAINER_STARTED_EVENT CONTAINER_STOPPED_EVENT CONTAINER_DELETED_EVENT' told pod
+  "$crictl" --config crictl.yaml --timeout 0 events > events.json 2> events.err &
+  local events=$!
+  container_config short.json short 0 'sleep 1000'
+  until_true 'crictl events hears of a container' is_told_of_one_that_comes_and_goes
+  ok create "$web" short.json web.pod.json
+  told=$(cat "$out")
+  ok start "$told"
+  ok stop --timeout 0 "$told"
+  ok rm "$told"
+  until_true 'its four events' has_events "$told" "$life"
+  jq -s --arg id "$told" '[.[] | select(.containerId == $id)]' events.json > "$out"
+  json '[.[].podSandboxStatus.metadata.name] | unique | join(",")' web
+  json '.[2].containersStatuses[] | select(.metadata.name == "short") | .exitCode' 137
+  json '[.[3].containersStatuses[] | select(.metadata.name == "short")] | length' 0
+  pod_config told
+  ok runp told.pod.json
+  pod=$(cat "$out")
+  ok rmp -f "$pod"
+  until_true "the sandbox's four events" has_events "$pod" "$life"
+  kill "$events"
+  wait "$events" || true
 }
 
 many_are_run_and_removed_at_once() {
@@ -535,6 +578,7 @@ step what_ended_a_container_is_told
 step runc_pod_works
 step unknown_ids_are_not_found
 step what_is_not_implemented_says_so
+step events_are_told
 step many_are_run_and_removed_at_once
 step everything_is_removed
 node_files_wait || wrong "files are left"

@@ -30,7 +30,13 @@ struct call {
 
 struct error *cri_client_open(const char *address, struct cri_client **ret)
 {
+    return cri_client_open_as(address, "localhost", ret);
+}
+
+struct error *cri_client_open_as(const char *address, const char *authority, struct cri_client **ret)
+{
     grpc_arg arguments[] = {
+        {GRPC_ARG_STRING, GRPC_ARG_DEFAULT_AUTHORITY, {.string = (char *)authority}},
         {GRPC_ARG_INTEGER, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, {.integer = MESSAGE_MAX}},
         {GRPC_ARG_INTEGER, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, {.integer = BACKOFF_MS}},
         {GRPC_ARG_INTEGER, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, {.integer = BACKOFF_MS}},

@@ -13,6 +13,9 @@ struct cri_client;
 /* A connection of its own to the socket at address (a path, or unix://path), made with the first call and made again
  * when it breaks. One client serves any number of threads. */
 struct error *cri_client_open(const char *address, struct cri_client **ret) __attribute__((warn_unused_result));
+/* The same, with another :authority than "localhost" in its calls. */
+struct error *cri_client_open_as(const char *address, const char *authority, struct cri_client **ret)
+    __attribute__((warn_unused_result));
 void cri_client_close(struct cri_client *client);
 
 /* One call. service: "RuntimeService" or "ImageService" of runtime.v1, or, if it has a dot, a full name. A status other
