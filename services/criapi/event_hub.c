@@ -15,6 +15,8 @@ enum {
     WAIT_MS = 60000,       /* a wake or a beat comes sooner */
     SNAPSHOT_LIMIT_S = 30, /* for sandboxd to say how things are, before it is asked again */
     PAUSE_MS = 100,        /* after an answer that was no use */
+    SKIP_MS = 2,           /* for nng to hand out what it has, */
+    SKIP_MAX = 512,        /* which are fewer messages than this */
     FOLLOW_MS = 1000,      /* for what was published before a snapshot to arrive */
     EVENT_MAX = 16 << 20,  /* bytes: clients take no more */
 };
@@ -27,13 +29,14 @@ struct event_hub {
     pthread_mutex_t lock; /* of what follows, and of the listeners */
     struct event_listener *first;
     unsigned count;
-    bool is_ending, is_closing;
+    bool is_ending;
+    pthread_cond_t answered; /* with the lock */
 
     /* Only the thread changes these, the first two with the lock held. */
     struct event_table told;       /* what a listener that is up to date knows */
     bool is_in_step;               /* nothing was missed since */
     uint8_t origin[IPC_ORIGIN_SIZE];
-    uint64_t generation, sequence; /* of the last event told */
+    uint64_t sequence;             /* of the last event told */
     bool has_warned;               /* that there is no snapshot to be had */
 };
 
@@ -104,20 +107,13 @@ static bool is_of_hub(const struct event_hub *hub, const uint8_t *origin)
     return memcmp(origin, hub->origin, IPC_ORIGIN_SIZE) == 0;
 }
 
-/* The last words of a generation that has been replaced mean nothing any more. */
-static bool is_stale(const struct event_hub *hub, const struct ipc_publication *publication)
-{
-    if (is_of_hub(hub, publication->origin))
-        return publication->sequence <= hub->sequence;
-    return publication->generation < hub->generation;
-}
-
 static void publication_take(struct event_hub *hub, const struct ipc_publication *publication)
 {
-    if (!hub->is_in_step || is_stale(hub, publication))
-        return;
-    bool is_next = !publication->is_beat && is_of_hub(hub, publication->origin) &&
-                   publication->sequence == hub->sequence + 1;
+    bool is_ours = is_of_hub(hub, publication->origin);
+
+    if (!hub->is_in_step || (is_ours && publication->sequence <= hub->sequence))
+        return; /* the next snapshot has it, or it was told */
+    bool is_next = is_ours && !publication->is_beat && publication->sequence == hub->sequence + 1;
     if (!is_next || !event_take(hub, publication))
         hub_set_in_step(hub, false);
 }
@@ -173,7 +169,6 @@ static void snapshot_apply(struct event_hub *hub, Bulkhead__EventSnapshotReply *
     hub_compare(hub, snapshot);
     pthread_mutex_lock(&hub->lock);
     memcpy(hub->origin, snapshot->origin.data, IPC_ORIGIN_SIZE);
-    hub->generation = snapshot->generation;
     hub->sequence = snapshot->sequence;
     hub->is_in_step = true;
     for (struct event_listener *listener = hub->first; listener; listener = listener->next) {
@@ -184,13 +179,71 @@ static void snapshot_apply(struct event_hub *hub, Bulkhead__EventSnapshotReply *
     pthread_mutex_unlock(&hub->lock);
 }
 
+/* ---- asking ---- */
+
+/* A call that the thread need not wait for when the hub ends; whoever is last frees it. */
+struct question {
+    struct event_hub *hub;
+    unsigned holders; /* hub->lock, as the rest */
+    bool is_answered;
+    struct error *error;
+    uint8_t *reply;
+    size_t size;
+};
+
+/* Lock held. */
+static void question_drop(struct question *question)
+{
+    if (--question->holders > 0)
+        return;
+    error_free(question->error);
+    free(question->reply);
+    free(question);
+}
+
+/* On nng's threads. */
+static void question_answered(void *argument, struct error *error, uint8_t *reply, size_t size)
+{
+    struct question *question = argument;
+    struct event_hub *hub = question->hub;
+
+    pthread_mutex_lock(&hub->lock);
+    question->is_answered = true;
+    question->error = error;
+    question->reply = reply;
+    question->size = size;
+    pthread_cond_signal(&hub->answered);
+    question_drop(question);
+    pthread_mutex_unlock(&hub->lock);
+}
+
+static struct error *question_wait(struct question *question, uint8_t **ret_reply, size_t *ret_size)
+{
+    struct event_hub *hub = question->hub;
+
+    pthread_mutex_lock(&hub->lock);
+    while (!question->is_answered && !hub->is_ending)
+        pthread_cond_wait(&hub->answered, &hub->lock);
+    struct error *error =
+        question->is_answered ? TAKE(question->error) : error_new(ERROR_UNAVAILABLE, "criapi is ending");
+    *ret_reply = TAKE(question->reply);
+    *ret_size = question->size;
+    question_drop(question);
+    pthread_mutex_unlock(&hub->lock);
+    return error;
+}
+
 static struct error *snapshot_ask(struct event_hub *hub, Bulkhead__EventSnapshotReply **ret)
 {
+    struct question *question = xcalloc(1, sizeof(*question));
     autofree uint8_t *reply = NULL;
     size_t size = 0;
 
-    TRY(ipc_client_call(hub->sandboxd, "EventSnapshot", NULL, clock_boottime_ns() + SNAPSHOT_LIMIT_S * INT64_C(1000000000),
-                        "", 0, &reply, &size));
+    *question = (struct question){.hub = hub, .holders = 2};
+    ipc_client_call_async(hub->sandboxd, "EventSnapshot", NULL,
+                          clock_boottime_ns() + SNAPSHOT_LIMIT_S * INT64_C(1000000000), "", 0, question_answered,
+                          question);
+    TRY(question_wait(question, &reply, &size));
     *ret = bulkhead__event_snapshot_reply__unpack(NULL, size, reply);
     if (!*ret)
         return error_new(ERROR_INTERNAL, "the snapshot does not parse");
@@ -227,9 +280,21 @@ static void snapshot_failed(struct event_hub *hub, const struct error *error)
         free(publication.payload);
 }
 
+/* What has come in already is in the snapshot that is asked for next. */
+static void hub_skip(struct event_hub *hub)
+{
+    struct ipc_publication publication;
+
+    for (unsigned i = 0; i < SKIP_MAX && ipc_subscriber_next(hub->subscriber, SKIP_MS, &publication); i++)
+        free(publication.payload);
+}
+
 static void hub_compare_with_sandboxd(struct event_hub *hub)
 {
     Bulkhead__EventSnapshotReply *snapshot = NULL;
+
+    if (!hub->is_in_step)
+        hub_skip(hub);
     autoptr(error) error = snapshot_ask(hub, &snapshot);
 
     if (error) {
@@ -244,7 +309,7 @@ static void hub_compare_with_sandboxd(struct event_hub *hub)
 
 /* ---- the thread ---- */
 
-enum hub_work { HUB_WAIT, HUB_COMPARE, HUB_CLOSE };
+enum hub_work { HUB_WAIT, HUB_COMPARE, HUB_END };
 
 static enum hub_work hub_next(struct event_hub *hub)
 {
@@ -257,8 +322,8 @@ static enum hub_work hub_next(struct event_hub *hub)
         if (event_listener_is_due(listener))
             work = HUB_COMPARE;
     }
-    if (hub->is_closing)
-        work = HUB_CLOSE;
+    if (hub->is_ending)
+        work = HUB_END;
     pthread_mutex_unlock(&hub->lock);
     return work;
 }
@@ -270,7 +335,7 @@ static void *hub_main(void *argument)
     enum hub_work work;
 
     pthread_setname_np(pthread_self(), "events");
-    while ((work = hub_next(hub)) != HUB_CLOSE) {
+    while ((work = hub_next(hub)) != HUB_END) {
         if (work == HUB_COMPARE) {
             hub_compare_with_sandboxd(hub);
         } else if (ipc_subscriber_next(hub->subscriber, WAIT_MS, &publication)) {
@@ -295,6 +360,7 @@ struct error *event_hub_open(const char *directory, struct ipc_client *sandboxd,
 
     hub->sandboxd = sandboxd;
     pthread_mutex_init(&hub->lock, NULL);
+    pthread_cond_init(&hub->answered, NULL);
     struct error *error = hub_start(hub, directory);
     if (error) {
         event_hub_close(hub);
@@ -312,22 +378,23 @@ void event_hub_end(struct event_hub *hub)
         listener->is_ending = true;
         event_listener_pump(listener);
     }
+    pthread_cond_signal(&hub->answered);
     pthread_mutex_unlock(&hub->lock);
+    if (!hub->has_thread)
+        return;
+    ipc_subscriber_wake(hub->subscriber);
+    pthread_join(hub->thread, NULL);
+    hub->has_thread = false;
 }
 
 void event_hub_close(struct event_hub *hub)
 {
     if (!hub)
         return;
-    pthread_mutex_lock(&hub->lock);
-    hub->is_closing = true;
-    pthread_mutex_unlock(&hub->lock);
-    if (hub->has_thread) {
-        ipc_subscriber_wake(hub->subscriber);
-        pthread_join(hub->thread, NULL);
-    }
+    event_hub_end(hub);
     ipc_subscriber_close(hub->subscriber);
     event_table_clear(&hub->told);
+    pthread_cond_destroy(&hub->answered);
     pthread_mutex_destroy(&hub->lock);
     free(hub);
 }

@@ -8,12 +8,12 @@ enum { EVENT_LISTENERS_MAX = 128 };
 
 struct event_hub;
 
-/* Subscribes in directory (STATE/sandboxd). sandboxd is asked for what was missed, outlives the hub, and is closed before
- * event_hub_close(). */
+/* Subscribes in directory (STATE/sandboxd). sandboxd is asked for what was missed; it may be closed after event_hub_end(), and
+ * must be before event_hub_close(). */
 struct error *event_hub_open(const char *directory, struct ipc_client *sandboxd, struct event_hub **ret)
     __attribute__((warn_unused_result));
 
-/* Ends all listeners with UNAVAILABLE, and takes no more. */
+/* Ends all listeners with UNAVAILABLE, takes no more, and asks sandboxd nothing more. */
 void event_hub_end(struct event_hub *hub);
 
 /* Its listeners must be freed before. NULL is fine. */

@@ -233,7 +233,6 @@ static Bulkhead__EventSnapshotReply *snapshot_take(struct sandboxd *d)
     Bulkhead__EventSnapshotReply *snapshot = xmalloc(sizeof(*snapshot));
 
     bulkhead__event_snapshot_reply__init(snapshot);
-    snapshot->generation = d->generation;
     snapshot->origin = (ProtobufCBinaryData){IPC_ORIGIN_SIZE, xmalloc(IPC_ORIGIN_SIZE)};
     pthread_mutex_lock(&d->lock);
     ipc_publisher_position(d->events, snapshot->origin.data, &snapshot->sequence);

@@ -390,7 +390,7 @@ static void what_nobody_answers_is_unimplemented_by_name(void **state)
 {
     expect_error(*state, "RuntimeService", "CheckpointContainer", "", ERROR_UNIMPLEMENTED,
                  "CheckpointContainer is not implemented");
-    expect_error(*state, "RuntimeService", "GetContainerEvents", "", ERROR_UNIMPLEMENTED, "GetContainerEvents");
+    expect_error(*state, "RuntimeService", "CheckpointPod", "", ERROR_UNIMPLEMENTED, "CheckpointPod");
     expect_error(*state, "RuntimeService", "Fly", "", ERROR_UNIMPLEMENTED, "unknown method Fly");
     expect_error(*state, "runtime.v1alpha1.RuntimeService", "Version", "", ERROR_UNIMPLEMENTED,
                  "unknown service runtime.v1alpha1.RuntimeService");
@@ -628,6 +628,27 @@ static void a_list_under_way_is_cut_off_by_the_end_of_criapi(void **state)
     cri_stream_close(stream);
 }
 
+/* Without sandboxd nobody knows from where on to tell: the client waits for headers. */
+static void a_client_of_events_that_waits_for_sandboxd_is_let_go_at_the_end(void **state)
+{
+    struct bench *bench = *state;
+    struct cri_stream *stream = NULL;
+    uint8_t *bytes = NULL;
+    size_t size;
+
+    end(&bench->sandboxd, SIGKILL);
+    assert_null(cri_stream_open(bench->client, "RuntimeService", "GetContainerEvents", "", 0, -1, &stream));
+    expect_reply(bench, "ImageService", "ImageFsInfo", "", "imaged ImageFsInfo"); /* the call before it has arrived */
+    autoptr(error) none = cri_stream_headers(stream, 100);
+    assert_non_null(none);
+    end(&bench->criapi, SIGTERM);
+    autoptr(error) error = cri_stream_next(stream, PATIENCE_MS, &bytes, &size);
+    assert_non_null(error);
+    assert_int_equal(error->code, ERROR_UNAVAILABLE);
+    assert_non_null(strstr(error->text, "call again"));
+    cri_stream_close(stream);
+}
+
 /* ---- many callers ---- */
 
 struct caller {
@@ -822,6 +843,7 @@ int main(int argc, char **argv)
         BENCH_TEST(a_streamed_list_ends_as_its_unary_one_does),
         BENCH_TEST(clients_that_do_not_read_hold_up_nobody_and_only_so_much_waits_for_them),
         BENCH_TEST(a_list_under_way_is_cut_off_by_the_end_of_criapi),
+        BENCH_TEST(a_client_of_events_that_waits_for_sandboxd_is_let_go_at_the_end),
         BENCH_TEST(two_hundred_calls_at_a_time_are_all_answered),
         BENCH_TEST(no_call_fails_when_the_daemon_is_killed_in_its_middle),
         BENCH_TEST(fifty_kills_refuse_no_connection_and_cost_one_call_each),
