@@ -168,5 +168,6 @@ int main(void)
         WITH_EACH_RUNTIME(a_pod_of_an_old_kubelet_lives_confined),
     };
 
+    cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

@@ -853,5 +853,6 @@ int main(int argc, char **argv)
 
     if (argc == 5 && strcmp(argv[1], "--stand-in") == 0)
         return stand_in_main(argv + 2);
+    cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,5 +130,6 @@ int main(void)
         WITH_EACH_RUNTIME(each_move_is_told_though_sandboxd_dies_before_it_tells),
     };
 
+    cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     return cmocka_run_group_tests(tests, fixture_open_with_failpoints, fixture_close_with_failpoints);
 }

@@ -285,7 +285,7 @@ static int watch_main(const char *address)
     error_free(cri_stream_headers(watch.stream, EVENT_PATIENCE_MS));
     printf("ready\n");
     fflush(stdout);
-    while (!(error = cri_stream_next(watch.stream, 600000, &bytes, &size)) && bytes) {
+    while (!(error = cri_stream_next(watch.stream, 300000, &bytes, &size)) && bytes) {
         Runtime__V1__ContainerEventResponse *event = runtime__v1__container_event_response__unpack(NULL, size, bytes);
         printf("%d %s\n", (int)event->container_event_type, event->container_id);
         fflush(stdout);
@@ -587,5 +587,6 @@ int main(int argc, char **argv)
 
     if (argc == 3 && strcmp(argv[1], "--watch") == 0)
         return watch_main(argv[2]);
+    cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

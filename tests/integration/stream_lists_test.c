@@ -261,5 +261,6 @@ int main(void)
         NODE_TEST(a_streamed_list_waits_for_a_daemon_that_was_killed),
     };
 
+    cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

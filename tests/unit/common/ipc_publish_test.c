@@ -136,7 +136,7 @@ static void what_came_before_the_connection_shows_in_the_first_beat(void **state
     ipc_publisher_close(publisher);
 }
 
-static void a_payload_that_is_too_large_is_a_gap_at_once(void **state)
+static void a_payload_that_is_too_large_is_a_gap(void **state)
 {
     struct fixture *fixture = *state;
     struct ipc_publisher *publisher = publisher_begin(fixture, 1);
@@ -298,7 +298,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(a_beat_comes_with_the_connection_and_messages_follow_in_order),
         TEST(what_came_before_the_connection_shows_in_the_first_beat),
-        TEST(a_payload_that_is_too_large_is_a_gap_at_once),
+        TEST(a_payload_that_is_too_large_is_a_gap),
         TEST(a_slow_subscriber_loses_messages_and_sees_it),
         TEST(a_wake_ends_a_wait_and_one_that_came_before),
         TEST(a_subscriber_follows_to_the_next_generation),
