@@ -53,6 +53,9 @@ enum shim_type {
     SHIM_READ_ONLY,     /* CONTAINER, created; PATH*: its mounts that become read-only with those below, but for OTHER_MOUNT*. Idempotent. RESULT */
     SHIM_IMAGE_VOLUME,  /* CONTAINER, VOLUME, LAYER* (lowest first), SUB_PATH: mounts an image's files, read-only, at STATE/shim/POD/volumes/CONTAINER/
                            VOLUME until DELETE. Idempotent. RESULT: PATH, to be mounted in the container; NOT_FOUND: the image has no such SUB_PATH */
+    SHIM_SET_RESOURCES, /* CONTAINER, SETTING* in their order, FLAGS (SHIM_SET_ALL), OOM_SCORE_ADJ: writes files of the container's cgroup, and stops at
+                           the first that is refused (INVALID_ARGUMENT names the field, the value and the kernel's reason; NOT_FOUND: the
+                           cgroup is gone). Idempotent. RESULT */
 
     /* shim to sandboxd */
     SHIM_RESULT = 64,
@@ -72,6 +75,8 @@ enum shim_container_state {
 
 enum { SHIM_NAMESPACE_HOST = 0, SHIM_NAMESPACE_OWN = 1 };
 enum { SHIM_FLAG_TERMINAL = 1, SHIM_FLAG_STDIN = 2, SHIM_FLAG_STDIN_ONCE = 4, SHIM_FLAG_ATTACH = 8 /* output can be attached to, log or not */ };
+
+enum { SHIM_SET_ALL = 1 /* goes on past what is refused, and reports the first of it: an undo */ };
 
 /* POD_STATE bits */
 enum { SHIM_POD_IS_SET_UP = 1, SHIM_POD_IS_TORN_DOWN = 2 };
@@ -131,4 +136,6 @@ enum shim_tag {
     SHIM_TAG_OTHER_MOUNT,     /* s, repeated: a path in the container with a mount that has a mind of its own */
     SHIM_TAG_VOLUME,          /* u: which of a container's volumes */
     SHIM_TAG_SUB_PATH,        /* s: of the image; absent: all of it */
+    SHIM_TAG_SETTING,         /* s, repeated: "cpu_shares cpu cpu.shares 512": CRI's field, version 1's controller ("-": version 2), file, value */
+    SHIM_TAG_OOM_SCORE_ADJ,   /* s: "OLD NEW": of those processes of the container that have the old one */
 };

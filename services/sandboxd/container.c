@@ -20,6 +20,9 @@ struct error *container_new(struct pod *pod, Bulkhead__ContainerRecord *record, 
         return error_new(ERROR_DATA_LOSS, "the configuration in the record of container %s does not parse", record->id);
     }
     struct container *container = xcalloc(1, sizeof(*container));
+    if (record->resources.len)
+        container->resources =
+            runtime__v1__linux_container_resources__unpack(NULL, record->resources.len, record->resources.data);
     container->d = pod->d;
     pthread_mutex_lock(&pod->d->lock);
     container->pod = pod_hold(pod);
@@ -45,8 +48,11 @@ static void container_free(struct container *container)
         close(container->pidfd);
     bulkhead__container_record__free_unpacked(container->record, NULL);
     runtime__v1__container_config__free_unpacked(container->config, NULL);
+    if (container->resources)
+        runtime__v1__linux_container_resources__free_unpacked(container->resources, NULL);
     pod_release(container->pod);
     free(container->failure);
+    free(container->update_failure);
     free(container);
 }
 
@@ -174,6 +180,13 @@ struct error *container_move_exited(struct container *container, const struct co
     }
     pthread_mutex_unlock(&container->pod->save_lock);
     return error;
+}
+
+const Runtime__V1__LinuxContainerResources *container_resources(const struct container *container)
+{
+    if (container->resources)
+        return container->resources;
+    return container->config->linux ? container->config->linux->resources : NULL;
 }
 
 struct error *container_directory_make(struct container *container)

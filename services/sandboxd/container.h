@@ -19,6 +19,11 @@ struct container {
     bool has_early_exit;    /* an exit was reported before the creation was recorded */
     bool is_listed_by_shim; /* reported since the shim's last complete list */
     bool has_stopper;       /* a thread stops it */
+    Runtime__V1__LinuxContainerResources *resources; /* as an update has made them; NULL: the configuration's */
+    bool is_updating;       /* record->update is being done by a thread */
+    unsigned updates;       /* finished, */
+    char *update_failure;   /* the last one's error, or NULL */
+    int update_failure_code;
     unsigned joiners;       /* calls that wait for the creation */
     int64_t alone_since_ns;
     bool is_key_free;
@@ -58,6 +63,9 @@ struct container_exit {
 };
 struct error *container_move_exited(struct container *container, const struct container_exit *exit)
     __attribute__((warn_unused_result));
+
+/* Its resources as they are; NULL: none are set. d->lock held, for as long as the answer is used. */
+const Runtime__V1__LinuxContainerResources *container_resources(const struct container *container);
 
 struct error *container_directory_make(struct container *container) __attribute__((warn_unused_result));
 void container_directory_remove(struct container *container);

@@ -6,10 +6,12 @@
 #include "services/sandboxd/container_remove.h"
 #include "services/sandboxd/container_start.h"
 #include "services/sandboxd/container_stop.h"
+#include "services/sandboxd/container_update.h"
 #include "services/sandboxd/events.h"
 #include "services/sandboxd/pod_run.h"
 #include "services/sandboxd/pod_shim.h"
 #include "services/sandboxd/pod_stop.h"
+#include "services/sandboxd/pod_update.h"
 #include "services/sandboxd/stream_url.h"
 
 static struct error *handle_run_pod_sandbox(void *state, const struct ipc_call *call, struct ipc_reply *reply)
@@ -110,6 +112,32 @@ static struct error *handle_remove_container(void *state, const struct ipc_call 
     return NULL;
 }
 
+static struct error *handle_update_container_resources(void *state, const struct ipc_call *call, struct ipc_reply *reply)
+{
+    Runtime__V1__UpdateContainerResourcesResponse response = RUNTIME__V1__UPDATE_CONTAINER_RESOURCES_RESPONSE__INIT;
+    auto_request request = NULL;
+    auto_container container = NULL;
+
+    TRY(message_parse(call, &runtime__v1__update_container_resources_request__descriptor, &request));
+    TRY(table_find_container(state, ((Runtime__V1__UpdateContainerResourcesRequest *)request)->container_id, &container));
+    TRY(container_update(container, call, (Runtime__V1__UpdateContainerResourcesRequest *)request));
+    message_reply(&response.base, reply);
+    return NULL;
+}
+
+static struct error *handle_update_pod_sandbox_resources(void *state, const struct ipc_call *call, struct ipc_reply *reply)
+{
+    Runtime__V1__UpdatePodSandboxResourcesResponse response = RUNTIME__V1__UPDATE_POD_SANDBOX_RESOURCES_RESPONSE__INIT;
+    auto_request request = NULL;
+    auto_pod pod = NULL;
+
+    TRY(message_parse(call, &runtime__v1__update_pod_sandbox_resources_request__descriptor, &request));
+    TRY(table_find_pod(state, ((Runtime__V1__UpdatePodSandboxResourcesRequest *)request)->pod_sandbox_id, &pod));
+    TRY(pod_update(pod, (Runtime__V1__UpdatePodSandboxResourcesRequest *)request));
+    message_reply(&response.base, reply);
+    return NULL;
+}
+
 static struct error *handle_exec_sync(void *state, const struct ipc_call *call, struct ipc_reply *reply)
 {
     auto_request request = NULL;
@@ -196,6 +224,8 @@ const struct ipc_method sandboxd_methods[] = {
     {"RemoveContainer", handle_remove_container},
     {"ListContainers", handle_list_containers},
     {"ContainerStatus", handle_container_status},
+    {"UpdateContainerResources", handle_update_container_resources},
+    {"UpdatePodSandboxResources", handle_update_pod_sandbox_resources},
     {"ExecSync", handle_exec_sync},
     {"Exec", handle_exec},
     {"Attach", handle_attach},

@@ -7,6 +7,7 @@
 #include "common/memory.h"
 #include "services/sandboxd/filter.h"
 #include "services/sandboxd/handlers.h"
+#include "services/sandboxd/pod_update.h"
 
 /* The messages below borrow from the objects, so they are packed while d->lock is held. Entries of labels and annotations have the same
  * shape in every message. */
@@ -75,12 +76,13 @@ struct error *handle_list_pod_sandbox(void *state, const struct ipc_call *call, 
 static char *pod_info(const struct pod *pod)
 {
     const Bulkhead__AttachmentRecord *attachment = pod->record->attachment;
-    json_t *info = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o}", "state", pod_state_name(pod->record->state), "runtime",
+    json_t *info = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o}", "state", pod_state_name(pod->record->state), "runtime",
                              pod->record->runtime, "cgroup", pod->record->cgroup, "netns", pod->record->netns, "failure",
                              pod->failure ? pod->failure : "", "teardownFailures", (int)pod->record->teardown_failures,
                              "network", attachment ? json_pack("{s:s, s:s, s:b}", "name", attachment->network, "interface",
                                                                attachment->interface, "deleted", attachment->deleted)
-                                                   : json_null());
+                                                   : json_null(),
+                             "overhead", pod_overhead_show(pod), "resources", pod_resources_show(pod));
     char *text = info ? json_dumps(info, JSON_COMPACT) : NULL;
 
     json_decref(info);
@@ -279,7 +281,7 @@ static void container_show_parts(const struct container *container, struct conta
 {
     image_show(container, &parts->image);
     runtime__v1__container_resources__init(&parts->resources);
-    parts->resources.linux = container->config->linux ? container->config->linux->resources : NULL;
+    parts->resources.linux = (Runtime__V1__LinuxContainerResources *)container_resources(container);
     runtime__v1__container_user__init(&parts->user);
     runtime__v1__linux_container_user__init(&parts->linux_user);
     parts->linux_user.uid = container->record->uid;

@@ -26,6 +26,7 @@ add_library(bulkhead-sandboxd-parts STATIC
   ${CMAKE_CURRENT_LIST_DIR}/spec/namespaces.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/path.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/process.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/resources.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/seccomp.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/seccomp_default.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/seccomp_profile.c
@@ -38,7 +39,7 @@ add_library(bulkhead-sandboxd-parts STATIC
 target_link_libraries(bulkhead-sandboxd-parts PUBLIC bulkhead-proto bulkhead-common PkgConfig::JANSSON PkgConfig::YAML)
 
 if(COMMAND bulkhead_unit_test)
-  foreach(test IN ITEMS cdi/cdi cni/cni cni/result files/files files/user spec/seccomp spec/spec spec/validate)
+  foreach(test IN ITEMS cdi/cdi cni/cni cni/result files/files files/user spec/resources spec/seccomp spec/spec spec/validate)
     string(REPLACE "/" "-" name ${test})
     bulkhead_unit_test(sandboxd-${name} SOURCES sandboxd/${test}_test.c LIBS bulkhead-sandboxd-parts)
   endforeach()

@@ -13,6 +13,7 @@
 #include "common/process_id.h"
 #include "common/record.h"
 #include "services/sandboxd/container_stop.h"
+#include "services/sandboxd/container_update.h"
 #include "services/sandboxd/directory.h"
 #include "services/sandboxd/pod_shim.h"
 #include "services/sandboxd/reconcile.h"
@@ -204,8 +205,10 @@ static void pod_resume(struct pod *pod)
 
     if (pod_state_get(pod) == POD_READY)
         pod_shim(pod); /* connects; a dead shim gets a successor */
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         container_stop_resume(containers[i]);
+        container_update_resume(containers[i]);
+    }
     containers_release(containers, count);
     pod_kick(pod);
 }

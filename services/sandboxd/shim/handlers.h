@@ -29,3 +29,4 @@ step_handler ports_claim;
 step_handler mount_propagation_check;
 step_handler mount_read_only;
 step_handler image_volume_mount;
+step_handler resources_set;

@@ -20,6 +20,8 @@ static void set_filled(json_t *object, const char *key, json_t *value)
 {
     if (json_object_size(value) + json_array_size(value) > 0)
         json_object_set(object, key, value);
+    else
+        json_object_del(object, key);
     json_decref(value);
 }
 
@@ -88,6 +90,14 @@ static json_t *device_rules(const struct spec_input *input)
     return list;
 }
 
+void spec_resources_set(json_t *object, const Runtime__V1__LinuxContainerResources *resources, const struct spec_host *host)
+{
+    set_filled(object, "cpu", cpu_object(resources));
+    set_filled(object, "memory", memory_object(resources, host));
+    set_filled(object, "hugepageLimits", hugepage_list(resources, host));
+    set_filled(object, "unified", unified_object(resources));
+}
+
 static json_t *resources_object(const struct spec_input *input)
 {
     const Runtime__V1__LinuxContainerResources *resources =
@@ -95,12 +105,8 @@ static json_t *resources_object(const struct spec_input *input)
     json_t *object = json_object();
 
     json_object_set_new(object, "devices", device_rules(input));
-    if (resources) {
-        set_filled(object, "cpu", cpu_object(resources));
-        set_filled(object, "memory", memory_object(resources, input->host));
-        set_filled(object, "hugepageLimits", hugepage_list(resources, input->host));
-        set_filled(object, "unified", unified_object(resources));
-    }
+    if (resources)
+        spec_resources_set(object, resources, input->host);
     return object;
 }
 

@@ -42,3 +42,6 @@ struct error *spec_namespaces_add(const struct spec_input *input, json_t *list) 
 /* "linux" */
 struct error *spec_linux_object(const struct spec_input *input, const struct capability_sets *capabilities,
                                 json_t **ret) __attribute__((warn_unused_result));
+
+/* Members of "linux.resources": cpu, memory, hugepageLimits, unified. What is not set is taken out. */
+void spec_resources_set(json_t *object, const Runtime__V1__LinuxContainerResources *resources, const struct spec_host *host);

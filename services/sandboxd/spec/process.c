@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "services/sandboxd/spec/parts.h"
+#include "services/sandboxd/spec/resources.h"
 
 static const char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -132,11 +133,7 @@ static json_t *capabilities_object(const struct capability_sets *sets)
 /* Always written: what is left out would be inherited from the shim. */
 static json_int_t oom_score_adj(const struct spec_input *input)
 {
-    const Runtime__V1__LinuxContainerResources *resources =
-        input->config->linux ? input->config->linux->resources : NULL;
-    json_int_t wanted = resources ? resources->oom_score_adj : 0;
-
-    return wanted < input->host->oom_score_adj_min ? input->host->oom_score_adj_min : wanted;
+    return resources_oom_score_adj(input->config->linux ? input->config->linux->resources : NULL, input->host);
 }
 
 struct error *spec_process_object(const struct spec_input *input, const struct capability_sets *capabilities,
