@@ -56,6 +56,9 @@ enum shim_type {
     SHIM_SET_RESOURCES, /* CONTAINER, SETTING* in their order, FLAGS (SHIM_SET_ALL), OOM_SCORE_ADJ: writes files of the container's cgroup, and stops at
                            the first that is refused (INVALID_ARGUMENT names the field, the value and the kernel's reason; NOT_FOUND: the
                            cgroup is gone). Idempotent. RESULT */
+    SHIM_MEASURE,       /* CONTAINER: walks its writable layer, and looks at its processes' descriptors; changes nothing, nobody waits for it to end
+                           (it is in no STEP_RUNNING). RESULT: BYTES, INODES; FS_BYTES, FS_INODES, FS_INODES_FREE, FS_DEVICE; FDS, SOCKETS */
+    SHIM_NET_FILE,      /* RESULT: fd 0: /proc/net/dev of the pod's network namespace; holds the namespace until it is closed */
 
     /* shim to sandboxd */
     SHIM_RESULT = 64,
@@ -137,5 +140,13 @@ enum shim_tag {
     SHIM_TAG_VOLUME,          /* u: which of a container's volumes */
     SHIM_TAG_SUB_PATH,        /* s: of the image; absent: all of it */
     SHIM_TAG_SETTING,         /* s, repeated: "cpu_shares cpu cpu.shares 512": CRI's field, version 1's controller ("-": version 2), file, value */
+    SHIM_TAG_BYTES,           /* u: on disk, of the writable layer */
+    SHIM_TAG_INODES,          /* u */
+    SHIM_TAG_FS_BYTES,        /* u: of the file system that it is on */
+    SHIM_TAG_FS_INODES,       /* u */
+    SHIM_TAG_FS_INODES_FREE,  /* u */
+    SHIM_TAG_FS_DEVICE,       /* u: major << 32 | minor */
+    SHIM_TAG_FDS,             /* u: open descriptors of all processes of the container */
+    SHIM_TAG_SOCKETS,         /* u: sockets among them */
     SHIM_TAG_OOM_SCORE_ADJ,   /* s: "OLD NEW": of those processes of the container that have the old one */
 };

@@ -1,6 +1,7 @@
 /* A container as sandboxd knows it, and the one writer of its state. */
 #pragma once
 
+#include "services/sandboxd/measurement.h"
 #include "services/sandboxd/pod.h"
 
 enum { CONTAINER_RECORD_VERSION = 1 };
@@ -32,9 +33,10 @@ struct container {
     int failure_code;
     int64_t retry_at_ns;
     unsigned retries;
-    uint64_t cpu_usage_ns;  /* the last sample, for the rate */
-    int64_t cpu_sampled_ns;
-    uint64_t cpu_nano_cores;
+    struct cpu_rate cpu_rate;
+    struct measurement measurement;
+    int64_t measuring_since_ns; /* BOOTTIME; 0: no thread measures it */
+    int64_t measure_at_ns;      /* the next time, BOOTTIME */
 };
 
 /* Takes the record, and a hold on pod. */

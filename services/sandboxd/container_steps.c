@@ -282,9 +282,14 @@ struct error *container_create_steps(struct container *container)
     return NULL;
 }
 
+uint64_t container_measure_step(const struct container *container)
+{
+    return step_of(container, "measure");
+}
+
 void container_forget_steps(struct container *container)
 {
-    static const char *const steps[] = {"rootfs", "create"};
+    static const char *const steps[] = {"rootfs", "create", "measure"};
 
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         shim_client_ack(pod_shim(container->pod), step_of(container, steps[i]));

@@ -233,6 +233,10 @@ const struct ipc_method sandboxd_methods[] = {
     {"ReopenContainerLog", handle_reopen_container_log},
     {"ContainerStats", handle_container_stats},
     {"ListContainerStats", handle_list_container_stats},
+    {"PodSandboxStats", handle_pod_sandbox_stats},
+    {"ListPodSandboxStats", handle_list_pod_sandbox_stats},
+    {"ListMetricDescriptors", handle_list_metric_descriptors},
+    {"ListPodSandboxMetrics", handle_list_pod_sandbox_metrics},
     {"EventSnapshot", handle_event_snapshot},
     {0},
 };

@@ -13,6 +13,7 @@
 #include "services/sandboxd/image_client.h"
 #include "services/sandboxd/recover.h"
 #include "services/sandboxd/runtime.h"
+#include "services/sandboxd/sampler.h"
 #include "services/sandboxd/table.h"
 
 struct error *sandboxd_open(void *state, const struct service_context *context)
@@ -77,6 +78,7 @@ static void *resume_run(void *state)
     struct sandboxd *d = state;
 
     recover_resume(d);
+    sampler_start(d);
     image_keep_leases(d);
     return NULL;
 }
@@ -89,6 +91,7 @@ struct error *sandboxd_recover(void *state, const struct service_context *contex
     d->generation = context->generation;
     d->page = context->page;
     d->root = config_root_path(context->config, "sandboxd");
+    d->layers = config_root_path(context->config, "shim");
     d->default_runtime = runtime_default(context->config);
     pthread_mutex_init(&d->lock, NULL);
     condition_init(&d->leases_changed);

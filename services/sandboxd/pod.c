@@ -1,6 +1,8 @@
 /* How a pod comes to be in memory and on disk, and moves from state to state. */
 #include "services/sandboxd/pod.h"
 
+#include <unistd.h>
+
 #include "common/clock.h"
 #include "common/failpoint.h"
 #include "common/log.h"
@@ -24,6 +26,7 @@ struct error *pod_new(struct sandboxd *d, Bulkhead__PodRecord *record, struct po
     pod->references = 1;
     pod->record = record;
     pod->config = config;
+    pod->net_fd = -1;
     pod->alone_since_ns = clock_boottime_ns();
     pthread_mutex_init(&pod->save_lock, NULL);
     condition_init(&pod->changed);
@@ -44,6 +47,8 @@ static void pod_free(struct pod *pod)
     runtime__v1__pod_sandbox_config__free_unpacked(pod->config, NULL);
     pthread_cond_destroy(&pod->changed);
     pthread_mutex_destroy(&pod->save_lock);
+    if (pod->net_fd >= 0)
+        close(pod->net_fd);
     free(pod->failure);
     free(pod);
 }

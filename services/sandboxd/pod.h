@@ -4,6 +4,7 @@
 #include "common/cleanup.h"
 #include "proto/cri.pb-c.h"
 #include "proto/records.pb-c.h"
+#include "services/sandboxd/cpu_rate.h"
 #include "services/sandboxd/sandboxd.h"
 #include "services/sandboxd/shim_client.h"
 #include "services/sandboxd/state.h"
@@ -33,6 +34,11 @@ struct pod {
     int failure_code;
     int64_t retry_at_ns;   /* BOOTTIME of the next attempt */
     unsigned retries;      /* in a row, for the backoff */
+    struct cpu_rate cpu_rate;
+    int net_fd;            /* /proc/net/dev of its network namespace, which it holds; -1: none (yet) */
+    bool is_net_asked;     /* a thread asks for it */
+    bool is_net_closed;    /* none is to be had any more */
+    int64_t net_retry_at_ns;
 };
 
 /* Takes the record. The config in it must parse. */

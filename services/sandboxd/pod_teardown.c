@@ -10,6 +10,7 @@
 #include "services/sandboxd/container_remove.h"
 #include "services/sandboxd/pod_network.h"
 #include "services/sandboxd/pod_shim.h"
+#include "services/sandboxd/sampler.h"
 #include "services/sandboxd/table.h"
 
 enum { STEP_LIMIT_S = 60, EXIT_LIMIT_MS = 10000, WAIT_SLICE_MS = 100, FAILURES_BEFORE_SKIP = 3 };
@@ -120,6 +121,7 @@ static struct error *teardown_by_shim(struct pod *pod, struct container **contai
     containers_await_exits(pod, containers, count);
     patience.deadline_ns += (int64_t)pod->d->config->cni_timeout_s * 1000000000;
     TRY(shim_client_wait_idle(pod_shim(pod), &patience));
+    pod_net_close(pod);
     FAILPOINT("sandboxd.pod_teardown.before_network");
     TRY(network_give_back(pod));
     FAILPOINT("sandboxd.pod_teardown.after_network");

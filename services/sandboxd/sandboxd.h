@@ -21,6 +21,7 @@ struct sandboxd {
     uint64_t generation;
     struct request_page *page;
     char *root;        /* ROOT/sandboxd */
+    char *layers;      /* ROOT/shim: below it are the writable layers; only its name is used here */
     int pods_fd;       /* ROOT/sandboxd/pods */
     int containers_fd; /* ROOT/sandboxd/containers */
     struct keeper_client *keeper;

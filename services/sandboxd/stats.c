@@ -1,89 +1,130 @@
-/* Which file of a cgroup says what. */
+/* Which file of a cgroup says what of its CPU time and memory. */
 #include "services/sandboxd/stats.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/fd.h"
 #include "common/memory.h"
 
-enum { STAT_FILE_MAX = 64 << 10 };
+enum { STAT_FILE_MAX = 256 << 10 };
 
-uint64_t keyed_value(const char *text, const char *key)
+struct error *cgroup_text(const struct cgroup_place *place, const char *hierarchy, const char *file, char **ret)
 {
-    size_t length = strlen(key);
-
-    for (const char *line = text; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
-        if (!strncmp(line, key, length) && line[length] == ' ')
-            return strtoull(line + length + 1, NULL, 10);
-    return 0;
-}
-
-/* A cgroup in one of the hierarchies, or in the only one. */
-struct place {
-    const char *top; /* "/sys/fs/cgroup" */
-    const char *cgroup;
-};
-
-static struct error *stat_read(const struct place *place, const char *hierarchy, const char *file, char **ret)
-{
-    autofree char *path = xasprintf("%s%s%s/%s", place->top, hierarchy, place->cgroup, file);
+    bool is_v1 = place->version == 1;
+    autofree char *path =
+        xasprintf("%s%s%s%s/%s", place->top, is_v1 ? "/" : "", is_v1 ? hierarchy : "", place->cgroup, file);
     size_t size = 0;
 
     return file_read_all(path, STAT_FILE_MAX, ret, &size);
 }
 
-static struct error *number_read(const struct place *place, const char *hierarchy, const char *file, uint64_t *ret)
+static struct error *number_read(const struct cgroup_place *place, const char *hierarchy, const char *file, uint64_t *ret)
 {
     autofree char *text = NULL;
 
-    TRY(stat_read(place, hierarchy, file, &text));
-    *ret = strtoull(text, NULL, 10); /* "max" is 0: none */
+    TRY(cgroup_text(place, hierarchy, file, &text));
+    *ret = number_or_none(text);
     return NULL;
 }
 
-static void usage_finish(struct cgroup_usage *usage, uint64_t inactive_file)
+static void pressure_read(const struct cgroup_place *place, const char *file, struct pressure *ret)
+{
+    autofree char *text = NULL;
+    struct error *error = cgroup_text(place, "", file, &text);
+
+    if (!error)
+        *ret = pressure_parse(text);
+    error_free(error); /* the kernel has none */
+}
+
+static void working_set_set(struct cgroup_usage *usage, uint64_t inactive_file)
 {
     usage->working_set_bytes = usage->memory_bytes > inactive_file ? usage->memory_bytes - inactive_file : 0;
-    if (usage->limit_bytes >= (1ull << 62)) /* v1's word for none */
-        usage->limit_bytes = 0;
 }
 
-static struct error *usage_read_v1(const struct place *place, struct cgroup_usage *ret)
+/* Version 1 limits memory and swap together. */
+static struct error *swap_read_v1(const struct cgroup_place *place, const char *memory_stat, struct cgroup_usage *ret)
 {
-    autofree char *memory = NULL;
+    uint64_t together = 0;
 
-    TRY(number_read(place, "/cpuacct", "cpuacct.usage", &ret->cpu_ns));
-    TRY(number_read(place, "/memory", "memory.usage_in_bytes", &ret->memory_bytes));
-    TRY(number_read(place, "/memory", "memory.limit_in_bytes", &ret->limit_bytes));
-    TRY(stat_read(place, "/memory", "memory.stat", &memory));
-    ret->rss_bytes = keyed_value(memory, "total_rss");
-    ret->page_faults = keyed_value(memory, "total_pgfault");
-    ret->major_page_faults = keyed_value(memory, "total_pgmajfault");
-    usage_finish(ret, keyed_value(memory, "total_inactive_file"));
+    TRY(number_read(place, "memory", "memory.memsw.limit_in_bytes", &together));
+    ret->has_swap = keyed_find(memory_stat, "total_swap", &ret->swap_bytes);
+    ret->has_swap_limit = together != 0;
+    ret->swap_limit_bytes = together > ret->limit_bytes ? together - ret->limit_bytes : 0;
     return NULL;
 }
 
-static struct error *usage_read_v2(const struct place *place, struct cgroup_usage *ret)
+static struct error *memory_read_v1(const struct cgroup_place *place, struct cgroup_usage *ret)
 {
-    autofree char *memory = NULL, *cpu = NULL;
+    autofree char *stat = NULL;
 
-    TRY(stat_read(place, "", "cpu.stat", &cpu));
-    ret->cpu_ns = keyed_value(cpu, "usage_usec") * 1000;
+    TRY(number_read(place, "memory", "memory.usage_in_bytes", &ret->memory_bytes));
+    TRY(number_read(place, "memory", "memory.limit_in_bytes", &ret->limit_bytes));
+    TRY(cgroup_text(place, "memory", "memory.stat", &stat));
+    ret->rss_bytes = keyed_value(stat, "total_rss");
+    ret->page_faults = keyed_value(stat, "total_pgfault");
+    ret->major_page_faults = keyed_value(stat, "total_pgmajfault");
+    working_set_set(ret, keyed_value(stat, "total_inactive_file"));
+    error_free(swap_read_v1(place, stat, ret)); /* the kernel may not count it */
+    return NULL;
+}
+
+static struct error *swap_read_v2(const struct cgroup_place *place, struct cgroup_usage *ret)
+{
+    autofree char *limit = NULL;
+
+    TRY(number_read(place, "", "memory.swap.current", &ret->swap_bytes));
+    ret->has_swap = true;
+    TRY(cgroup_text(place, "", "memory.swap.max", &limit));
+    ret->has_swap_limit = limit[0] != 'm'; /* "max" */
+    ret->swap_limit_bytes = number_or_none(limit);
+    return NULL;
+}
+
+static struct error *memory_read_v2(const struct cgroup_place *place, struct cgroup_usage *ret)
+{
+    autofree char *stat = NULL;
+
     TRY(number_read(place, "", "memory.current", &ret->memory_bytes));
     TRY(number_read(place, "", "memory.max", &ret->limit_bytes));
-    TRY(stat_read(place, "", "memory.stat", &memory));
-    ret->rss_bytes = keyed_value(memory, "anon");
-    ret->page_faults = keyed_value(memory, "pgfault");
-    ret->major_page_faults = keyed_value(memory, "pgmajfault");
-    usage_finish(ret, keyed_value(memory, "inactive_file"));
+    TRY(cgroup_text(place, "", "memory.stat", &stat));
+    ret->rss_bytes = keyed_value(stat, "anon");
+    ret->page_faults = keyed_value(stat, "pgfault");
+    ret->major_page_faults = keyed_value(stat, "pgmajfault");
+    working_set_set(ret, keyed_value(stat, "inactive_file"));
+    error_free(swap_read_v2(place, ret));
     return NULL;
 }
 
-struct error *cgroup_usage_read(const char *top, int cgroup_version, const char *cgroup, struct cgroup_usage *ret)
+struct error *cgroup_cpu_read(const struct cgroup_place *place, uint64_t *ret_ns)
 {
-    struct place place = {top, cgroup};
+    autofree char *text = NULL;
 
+    if (place->version == 1) {
+        TRY(cgroup_text(place, "cpuacct", "cpuacct.usage", &text));
+        *ret_ns = strtoull(text, NULL, 10);
+    } else {
+        TRY(cgroup_text(place, "", "cpu.stat", &text));
+        *ret_ns = keyed_value(text, "usage_usec") * 1000;
+    }
+    return NULL;
+}
+
+struct error *cgroup_usage_read(const struct cgroup_place *place, struct cgroup_usage *ret)
+{
     *ret = (struct cgroup_usage){0};
-    return cgroup_version == 2 ? usage_read_v2(&place, ret) : usage_read_v1(&place, ret);
+    struct error *no_cpu = cgroup_cpu_read(place, &ret->cpu_ns);
+    autoptr(error) no_memory = place->version == 1 ? memory_read_v1(place, ret) : memory_read_v2(place, ret);
+
+    ret->has_cpu = !no_cpu;
+    ret->has_memory = !no_memory;
+    if (place->version == 2) {
+        pressure_read(place, "cpu.pressure", &ret->cpu_pressure);
+        pressure_read(place, "memory.pressure", &ret->memory_pressure);
+        pressure_read(place, "io.pressure", &ret->io_pressure);
+    }
+    if (no_cpu && no_memory)
+        return no_cpu;
+    error_free(no_cpu);
+    return NULL;
 }

@@ -1,4 +1,4 @@
-/* What statistics say of a container is what its cgroup's own files say. */
+/* What statistics say of a container is what its cgroup's own files say, and its writable layer. */
 #include "tests/integration/node_fixture.h"
 
 enum { CALL_TIMEOUT_MS = 30000, LIMIT = 64 << 20 };
@@ -129,24 +129,88 @@ static void a_containers_statistics_are_its_cgroups_files(void **state)
     scene_close(&scene);
 }
 
-/* Nanoseconds of CPU per second. The first asking has nothing to compare with. */
-static void the_rate_is_measured_between_two_askings(void **state)
+/* A shell that does nothing else, with a container that is held to a fifth of a CPU. */
+static void scene_open_burning(struct scene *scene, struct fixture *fixture)
 {
     static const char *const burning[] = {"/bin/sh", "-c", "while :; do :; done", NULL};
-    struct fixture *fixture = *state;
-    struct scene scene = {.fixture = fixture};
+
+    *scene = (struct scene){.fixture = fixture};
+    scene->pod_id = pod_begin_plain(fixture, &scene->pod, "burning", true);
+    container_request_init(&scene->container, &scene->pod, scene->pod_id, "main", busybox, burning);
+    scene->container.resources.cpu_quota = 20000;
+    scene->container.resources.cpu_period = 100000;
+    scene->id = container_begin(fixture, &scene->container);
+}
+
+/* Nanoseconds of CPU per second. Askings leave nothing behind to compare with: the samples are taken in the background. */
+static void the_rate_is_sampled_in_the_background(void **state)
+{
+    struct scene scene;
     uint64_t rate = 0;
 
-    scene.pod_id = pod_begin_plain(fixture, &scene.pod, "burning", true);
-    container_request_init(&scene.container, &scene.pod, scene.pod_id, "main", busybox, burning);
-    scene.id = container_begin(fixture, &scene.container);
-    for (unsigned i = 0; i < 100 && rate == 0; i++) {
+    scene_open_burning(&scene, *state);
+    for (unsigned i = 0; i < 300 && rate == 0; i++) {
         Runtime__V1__ContainerStatsResponse *reply = stats_get(&scene);
-        rate = reply->stats->cpu->usage_nano_cores->value;
+        if (reply->stats->cpu->usage_nano_cores)
+            rate = reply->stats->cpu->usage_nano_cores->value;
         runtime__v1__container_stats_response__free_unpacked(reply, NULL);
-        usleep(200000);
+        usleep(100000);
     }
-    assert_int_not_equal(rate, 0);
+    assert_in_range(rate, 1, 400000000); /* its quota is 200 million; what ran before the first sample counts too */
+    scene_close(&scene);
+}
+
+/* What `du` says of the container's upper directory: allocated bytes, or inodes. */
+static uint64_t du(const struct scene *scene, const char *options)
+{
+    autofree char *command =
+        xasprintf("du -s %s %s/shim/%s/%s/upper", options, scene->fixture->node.root, scene->pod_id, scene->id);
+    FILE *output = popen(command, "r");
+    unsigned long long number = 0;
+
+    assert_non_null(output);
+    assert_int_equal(fscanf(output, "%llu", &number), 1);
+    pclose(output);
+    return number;
+}
+
+static bool layer_is_as_du_has_it(const struct scene *scene, bool is_last)
+{
+    Runtime__V1__ContainerStatsResponse *reply = stats_get(scene);
+    const Runtime__V1__FilesystemUsage *layer = reply->stats->writable_layer;
+    uint64_t bytes = du(scene, "-B1"), inodes = du(scene, "--inodes");
+    bool is_same = layer && layer->used_bytes->value == bytes && layer->inodes_used->value == inodes;
+
+    if (is_last && !is_same)
+        fail_msg("bytes %llu, inodes %llu; du: %llu, %llu", layer ? (unsigned long long)layer->used_bytes->value : 0,
+                 layer ? (unsigned long long)layer->inodes_used->value : 0, (unsigned long long)bytes, (unsigned long long)inodes);
+    if (is_same) {
+        assert_true(access(layer->fs_id->mountpoint, F_OK) == 0);
+        assert_in_range(layer->timestamp, 1, clock_realtime_ns());
+    }
+    runtime__v1__container_stats_response__free_unpacked(reply, NULL);
+    return is_same;
+}
+
+static void layer_becomes_as_du_has_it(const struct scene *scene)
+{
+    for (unsigned i = 0; i < 300 && !layer_is_as_du_has_it(scene, i == 299); i++)
+        usleep(100000);
+}
+
+/* Directories, a sparse file, many small ones, and one file under three names. */
+static void the_writable_layer_is_measured(void **state)
+{
+    struct scene scene;
+
+    scene_open(&scene, *state);
+    script_prints(scene.fixture, scene.id,
+                  "mkdir -p /a/b/c; head -c 5000000 /dev/zero > /a/big; ln /a/big /a/b/again; ln /a/big /a/b/c/again;"
+                  "truncate -s 100000000 /a/sparse; i=0; while [ $i -lt 200 ]; do echo $i > /a/b/$i; i=$((i+1)); done; echo made",
+                  "made\n");
+    layer_becomes_as_du_has_it(&scene);
+    script_prints(scene.fixture, scene.id, "rm -r /a; echo gone", "gone\n");
+    layer_becomes_as_du_has_it(&scene);
     scene_close(&scene);
 }
 
@@ -163,6 +227,7 @@ static void an_exited_container_has_attributes_alone(void **state)
     assert_string_equal(reply->stats->attributes->metadata->name, "main");
     assert_null(reply->stats->cpu);
     assert_null(reply->stats->memory);
+    assert_null(reply->stats->writable_layer);
     runtime__v1__container_stats_response__free_unpacked(reply, NULL);
     scene_close(&scene);
 }
@@ -171,7 +236,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_EACH_RUNTIME(a_containers_statistics_are_its_cgroups_files),
-        NODE_TEST(the_rate_is_measured_between_two_askings),
+        NODE_TEST(the_rate_is_sampled_in_the_background),
+        WITH_EACH_RUNTIME(the_writable_layer_is_measured),
         NODE_TEST(an_exited_container_has_attributes_alone),
     };
 

@@ -29,6 +29,8 @@ step_handler *handler_find(uint32_t type)
         [SHIM_READ_ONLY] = mount_read_only,
         [SHIM_IMAGE_VOLUME] = image_volume_mount,
         [SHIM_SET_RESOURCES] = resources_set,
+        [SHIM_MEASURE] = container_measure,
+        [SHIM_NET_FILE] = net_file_open,
     };
 
     return type < sizeof(handlers) / sizeof(handlers[0]) ? handlers[type] : NULL;

@@ -30,3 +30,5 @@ step_handler mount_propagation_check;
 step_handler mount_read_only;
 step_handler image_volume_mount;
 step_handler resources_set;
+step_handler container_measure;
+step_handler net_file_open;

@@ -33,16 +33,21 @@ static void task_step_done(struct shim *shim, struct job *job)
     step_finish(shim, step, failure);
 }
 
-void task_step_run(struct shim *shim, struct step *step, job_task *task, const char *what)
+void task_step_run_within(struct shim *shim, struct step *step, job_task *task, const char *what, int64_t limit_ms)
 {
     struct task_step *work = xcalloc(1, sizeof(*work));
 
     *work = (struct task_step){.step = step, .what = what};
-    struct error *failure = job_task_run(shim, task, step, TASK_STEP_LIMIT_MS, task_step_done, work);
+    struct error *failure = job_task_run(shim, task, step, limit_ms, task_step_done, work);
     if (!failure)
         return;
     free(work);
     step_finish(shim, step, error_wrap(failure, "%s", what));
+}
+
+void task_step_run(struct shim *shim, struct step *step, job_task *task, const char *what)
+{
+    task_step_run_within(shim, step, task, what, TASK_STEP_LIMIT_MS);
 }
 
 struct error *task_output_put_fields(struct task_output *output, const struct wire_writer *fields)

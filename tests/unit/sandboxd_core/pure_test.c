@@ -206,7 +206,7 @@ static void usage_is(const char *top, int version, uint64_t limit)
 {
     struct cgroup_usage usage;
 
-    assert_null(cgroup_usage_read(top, version, "/pod", &usage));
+    assert_null(cgroup_usage_read(&(struct cgroup_place){top, version, "/pod"}, &usage));
     assert_int_equal(usage.cpu_ns, 5000000);
     assert_int_equal(usage.memory_bytes, 9000);
     assert_int_equal(usage.working_set_bytes, 8000);
@@ -239,9 +239,9 @@ static void usage_is_read_from_the_files_of_version_1(void **state)
     cgroup_file_write(top, "/memory", "memory.limit_in_bytes", "65536\n");
     usage_is(top, 1, 65536);
     cgroup_file_write(top, "/memory", "memory.stat", "total_inactive_file 10000\n");
-    assert_null(cgroup_usage_read(top, 1, "/pod", &usage));
+    assert_null(cgroup_usage_read(&(struct cgroup_place){top, 1, "/pod"}, &usage));
     assert_int_equal(usage.working_set_bytes, 0);
-    autoptr(error) gone = cgroup_usage_read(top, 1, "/gone", &usage);
+    autoptr(error) gone = cgroup_usage_read(&(struct cgroup_place){top, 1, "/gone"}, &usage);
     assert_int_equal(gone->code, ERROR_NOT_FOUND);
     assert_int_equal(directory_remove(top), 0);
 }

@@ -1,0 +1,294 @@
+/* When what is sampled, and by which thread: a shim that does not answer keeps one thread of its own waiting, and nobody else. */
+#include "services/sandboxd/sampler.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "services/sandboxd/container_steps.h"
+#include "services/sandboxd/pod_shim.h"
+#include "services/sandboxd/stats.h"
+#include "services/sandboxd/table.h"
+
+/* A walk that takes long is repeated the less often: it costs a twentieth of the time at most. */
+enum {
+    TICK_MS = 1000,
+    MEASURE_EVERY_S = 10,
+    MEASURE_REST = 20,
+    MEASURE_LIMIT_S = 660,
+    YOUNG_MAX = 4, /* measurements begun less than YOUNG_MS ago: more wait for the next tick */
+    YOUNG_MS = 1000,
+    NET_LIMIT_S = 30,
+    NET_RETRY_S = 10
+};
+
+static bool call_is_over(void *argument)
+{
+    return container_state_get(argument) != CONTAINER_RUNNING;
+}
+
+/* --- one container's measurement ----------------------------------------------------------------------------------- */
+
+static struct error *measure(struct container *container, struct measurement *ret)
+{
+    struct shim_patience patience = {.is_over = call_is_over,
+                                     .argument = container,
+                                     .deadline_ns = clock_boottime_ns() + MEASURE_LIMIT_S * 1000000000ll};
+    uint64_t step = container_measure_step(container);
+    struct wire_writer fields = {0};
+    auto_shim_reply reply = {0};
+
+    wire_put_string(&fields, SHIM_TAG_CONTAINER, container->record->id);
+    struct error *error = shim_client_call(pod_shim(container->pod), step, SHIM_MEASURE, &fields, &patience, &reply);
+    wire_writer_fini(&fields);
+    shim_client_ack(pod_shim(container->pod), step);
+    TRY(error);
+    uint64_t device = shim_reply_u64(&reply, SHIM_TAG_FS_DEVICE);
+    *ret = (struct measurement){
+        .at_ns = clock_realtime_ns(),
+        .bytes = shim_reply_u64(&reply, SHIM_TAG_BYTES),
+        .inodes = shim_reply_u64(&reply, SHIM_TAG_INODES),
+        .fs_bytes = shim_reply_u64(&reply, SHIM_TAG_FS_BYTES),
+        .fs_inodes = shim_reply_u64(&reply, SHIM_TAG_FS_INODES),
+        .fs_inodes_free = shim_reply_u64(&reply, SHIM_TAG_FS_INODES_FREE),
+        .fs_major = (unsigned)(device >> 32),
+        .fs_minor = (unsigned)device,
+        .fds = shim_reply_u64(&reply, SHIM_TAG_FDS),
+        .sockets = shim_reply_u64(&reply, SHIM_TAG_SOCKETS),
+    };
+    return NULL;
+}
+
+static void *measure_run(void *argument)
+{
+    struct container *container = argument;
+    struct measurement measurement;
+    struct error *error = measure(container, &measurement);
+
+    pthread_mutex_lock(&container->d->lock);
+    int64_t now_ns = clock_boottime_ns(), rest_ns = (now_ns - container->measuring_since_ns) * MEASURE_REST;
+    if (!error)
+        container->measurement = measurement;
+    container->measure_at_ns = now_ns + (rest_ns > MEASURE_EVERY_S * 1000000000ll ? rest_ns : MEASURE_EVERY_S * 1000000000ll);
+    container->measuring_since_ns = 0;
+    pthread_mutex_unlock(&container->d->lock);
+    if (error && call_is_over(container) == false)
+        log_warn("a container could not be measured", "container=%s error=%s", container->record->id, log_quote(error->text));
+    error_free(error);
+    container_release(container);
+    return NULL;
+}
+
+static unsigned young_count(const struct sandboxd *d, int64_t now_ns)
+{
+    unsigned count = 0;
+
+    for (const struct container *container = d->containers; container; container = container->next)
+        count += container->measuring_since_ns && now_ns - container->measuring_since_ns < YOUNG_MS * 1000000ll;
+    return count;
+}
+
+/* The one that has waited longest, held and claimed, or NULL. */
+static struct container *measure_claim(struct sandboxd *d)
+{
+    int64_t now_ns = clock_boottime_ns();
+    struct container *first = NULL;
+
+    pthread_mutex_lock(&d->lock);
+    bool has_room = young_count(d, now_ns) < YOUNG_MAX;
+    for (struct container *container = d->containers; has_room && container; container = container->next)
+        if (container->record->state == CONTAINER_RUNNING && !container->measuring_since_ns && container->measure_at_ns <= now_ns &&
+            (!first || container->measure_at_ns < first->measure_at_ns))
+            first = container;
+    if (first) {
+        first->measuring_since_ns = now_ns;
+        container_hold(first);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return first;
+}
+
+/* --- a pod's counters ------------------------------------------------------------------------------------------------ */
+
+static struct error *net_file_ask(struct pod *pod, int *ret)
+{
+    struct shim_patience patience = {.deadline_ns = clock_boottime_ns() + NET_LIMIT_S * 1000000000ll};
+    uint64_t step = shim_step_new();
+    auto_shim_reply reply = {0};
+    struct error *error = shim_client_call(pod_shim(pod), step, SHIM_NET_FILE, NULL, &patience, &reply);
+
+    shim_client_ack(pod_shim(pod), step);
+    TRY(error);
+    *ret = shim_reply_take_fd(&reply, 0);
+    return NULL;
+}
+
+static void *net_file_run(void *argument)
+{
+    struct pod *pod = argument;
+    int fd = -1;
+    struct error *error = net_file_ask(pod, &fd);
+
+    pthread_mutex_lock(&pod->d->lock);
+    bool is_wanted = pod->record->state == POD_READY && !pod->is_net_closed;
+    if (is_wanted)
+        pod->net_fd = TAKE_FD(fd);
+    pod->is_net_asked = false;
+    pod->net_retry_at_ns = clock_boottime_ns() + NET_RETRY_S * 1000000000ll;
+    pthread_mutex_unlock(&pod->d->lock);
+    if (fd >= 0)
+        close(fd);
+    if (error && is_wanted)
+        log_warn("a pod's counters of interfaces are not there", "pod=%s error=%s", pod->record->id, log_quote(error->text));
+    error_free(error);
+    pod_release(pod);
+    return NULL;
+}
+
+static struct pod *net_claim(struct sandboxd *d)
+{
+    int64_t now_ns = clock_boottime_ns();
+    struct pod *found = NULL;
+
+    pthread_mutex_lock(&d->lock);
+    for (struct pod *pod = d->pods; pod && !found; pod = pod->next)
+        if (pod->record->state == POD_READY && pod_has_network(pod) && pod->net_fd < 0 && !pod->is_net_asked &&
+            !pod->is_net_closed && pod->net_retry_at_ns <= now_ns)
+            found = pod_hold(pod);
+    if (found)
+        found->is_net_asked = true;
+    pthread_mutex_unlock(&d->lock);
+    return found;
+}
+
+int pod_net_file(struct pod *pod)
+{
+    pthread_mutex_lock(&pod->d->lock);
+    int fd = pod->net_fd < 0 ? -1 : fcntl(pod->net_fd, F_DUPFD_CLOEXEC, 3);
+    pthread_mutex_unlock(&pod->d->lock);
+    return fd;
+}
+
+void pod_net_close(struct pod *pod)
+{
+    pthread_mutex_lock(&pod->d->lock);
+    int fd = TAKE_FD(pod->net_fd);
+    pod->is_net_closed = true;
+    pthread_mutex_unlock(&pod->d->lock);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* --- CPU time -------------------------------------------------------------------------------------------------------- */
+
+static bool cpu_time_read(const struct sandboxd *d, const char *cgroup, struct cpu_sample *ret)
+{
+    struct cgroup_place place = {CGROUP_TOP, d->host.cgroup_version, cgroup};
+
+    ret->at_ns = clock_boottime_ns();
+    struct error *error = cgroup_cpu_read(&place, &ret->usage_ns);
+    error_free(error); /* it has ended meanwhile */
+    return !error;
+}
+
+static void container_sample(struct container *container)
+{
+    struct cpu_sample sample;
+    bool is_read = cpu_time_read(container->d, container->record->cgroup, &sample);
+
+    pthread_mutex_lock(&container->d->lock);
+    if (is_read)
+        cpu_rate_note(&container->cpu_rate, sample);
+    pthread_mutex_unlock(&container->d->lock);
+}
+
+static void pod_sample(struct pod *pod)
+{
+    struct cpu_sample sample;
+    bool is_read = cpu_time_read(pod->d, pod->record->cgroup, &sample);
+
+    pthread_mutex_lock(&pod->d->lock);
+    if (is_read)
+        cpu_rate_note(&pod->cpu_rate, sample);
+    pthread_mutex_unlock(&pod->d->lock);
+}
+
+/* Held. */
+static struct container **containers_due(struct sandboxd *d, size_t *ret_count)
+{
+    int64_t now_ns = clock_boottime_ns();
+    struct container **due = NULL;
+    size_t count = 0;
+
+    pthread_mutex_lock(&d->lock);
+    for (struct container *container = d->containers; container; container = container->next) {
+        if (container->record->state != CONTAINER_RUNNING || !cpu_rate_is_due(&container->cpu_rate, now_ns))
+            continue;
+        due = xreallocarray(due, count + 1, sizeof(*due));
+        due[count++] = container_hold(container);
+    }
+    pthread_mutex_unlock(&d->lock);
+    *ret_count = count;
+    return due;
+}
+
+static struct pod **pods_due(struct sandboxd *d, size_t *ret_count)
+{
+    int64_t now_ns = clock_boottime_ns();
+    struct pod **due = NULL;
+    size_t count = 0;
+
+    pthread_mutex_lock(&d->lock);
+    for (struct pod *pod = d->pods; pod; pod = pod->next) {
+        if (pod->record->state != POD_READY || !cpu_rate_is_due(&pod->cpu_rate, now_ns))
+            continue;
+        due = xreallocarray(due, count + 1, sizeof(*due));
+        due[count++] = pod_hold(pod);
+    }
+    pthread_mutex_unlock(&d->lock);
+    *ret_count = count;
+    return due;
+}
+
+/* The kernel's files do not wait for anybody: one thread reads them all. */
+static void cpu_times_sample(struct sandboxd *d)
+{
+    size_t count = 0, pod_count = 0;
+    struct container **containers = containers_due(d, &count);
+    struct pod **pods = pods_due(d, &pod_count);
+
+    for (size_t i = 0; i < count; i++)
+        container_sample(containers[i]);
+    for (size_t i = 0; i < pod_count; i++) {
+        pod_sample(pods[i]);
+        pod_release(pods[i]);
+    }
+    containers_release(containers, count);
+    free(pods);
+}
+
+/* --- the thread ------------------------------------------------------------------------------------------------------ */
+
+static void *sampler_run(void *argument)
+{
+    struct sandboxd *d = argument;
+
+    for (;;) {
+        struct container *container;
+        struct pod *pod;
+        cpu_times_sample(d);
+        while ((pod = net_claim(d)))
+            sandboxd_thread(net_file_run, pod);
+        while ((container = measure_claim(d)))
+            sandboxd_thread(measure_run, container);
+        usleep(TICK_MS * 1000);
+    }
+    return NULL;
+}
+
+void sampler_start(struct sandboxd *d)
+{
+    sandboxd_thread(sampler_run, d);
+}

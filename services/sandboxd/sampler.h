@@ -1,0 +1,14 @@
+/* Samples in the background: CPU time of all containers and pods, writable layers, and each pod's counters of interfaces. No call
+ * that lists anything waits for any of them. */
+#pragma once
+
+#include "services/sandboxd/container.h"
+
+/* Starts the thread; once, when the records are loaded. */
+void sampler_start(struct sandboxd *d);
+
+/* Takes the counters of the pod's interfaces: the caller closes a copy. -1: the pod has none, or they are not open yet. */
+int pod_net_file(struct pod *pod);
+
+/* The pod's network goes: gives up what holds its namespace. For good. */
+void pod_net_close(struct pod *pod);
