@@ -36,11 +36,10 @@ void failpoint_reach(const char *name)
         return;
     snprintf(path, sizeof(path), "%s/%s", directory, name);
     snprintf(hit, sizeof(hit), "%s.hit", path);
-    if (rename(path, hit) < 0)
-        return; /* not asked for, or another thread was faster */
-    autoptr(error) failure = file_read_all(hit, 64, &order, &size);
-    if (!failure)
-        failpoint_obey(order);
+    autoptr(error) failure = file_read_all(path, 64, &order, &size);
+    if (failure || rename(path, hit) < 0)
+        return; /* not asked for, or another thread was faster; read first, as the test may take the hit away at once */
+    failpoint_obey(order);
 }
 
 #else

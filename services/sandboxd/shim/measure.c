@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "common/failpoint.h"
 #include "common/memory.h"
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/shim.h"
@@ -142,6 +143,7 @@ static struct error *measure_take(const struct shim *shim, void *input, struct t
     if (!container)
         return error_new(ERROR_NOT_FOUND, "no container %s", id);
     become_idle();
+    FAILPOINT("shim.measure.begun");
     autofree char *upper = shim_storage_path(shim, "%s/upper", id);
     cgroup_each_process(&shim->cgroups, container->record.cgroup, descriptors_count, &measure);
     TRY(filesystem_look(upper, &output->fields));

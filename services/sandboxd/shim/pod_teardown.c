@@ -36,7 +36,7 @@ static void container_gone(struct shim *shim, void *argument, struct error *fail
 static bool is_idle(const struct shim *shim, const struct step *step)
 {
     for (const struct step *other = shim->steps; other; other = other->next)
-        if (other != step && !other->is_done && other->type != SHIM_EXEC && other->type != SHIM_QUIT &&
+        if (other != step && !other->is_done && step_is_work(other) && other->type != SHIM_EXEC && other->type != SHIM_QUIT &&
             other->type != SHIM_POD_TEARDOWN)
             return false; /* no undo starts while a step of an attempt lives */
     return !shim->is_adopting;

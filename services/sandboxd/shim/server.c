@@ -193,7 +193,7 @@ static void send_steps(struct shim *shim, struct client *client)
             send_result(shim, client, step);
             continue;
         }
-        if (step->type == SHIM_MEASURE) /* whoever asks waits for work to end, and this is none */
+        if (!step_is_work(step)) /* whoever asks waits for work to end */
             continue;
         struct shim_header header = {.version = SHIM_VERSION, .type = SHIM_STEP_RUNNING, .step = step->id};
         struct wire_writer fields = {0};

@@ -1,6 +1,7 @@
 /* The table of steps: what sandboxd asked for, under its ids, and the results until they are acknowledged. */
 #pragma once
 
+#include "common/shim_protocol.h"
 #include "common/wire.h"
 #include "services/sandboxd/shim/loop.h"
 
@@ -26,6 +27,12 @@ struct step {
 /* Adds a request. RESOURCE_EXHAUSTED when too many results wait for their acknowledgement. */
 struct error *step_add(struct shim *shim, uint64_t id, uint32_t type, const void *message, size_t size,
                        struct step **ret_step) __attribute__((warn_unused_result));
+/* Must an undo wait for it? A measurement changes nothing, and may take long. */
+static inline bool step_is_work(const struct step *step)
+{
+    return step->type != SHIM_MEASURE;
+}
+
 struct step *step_find(const struct shim *shim, uint64_t id);
 void step_forget(struct shim *shim, struct step *step);
 
