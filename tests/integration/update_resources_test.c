@@ -72,11 +72,23 @@ static char *file_text(const char *path)
     return text;
 }
 
+static bool is_version_1(void)
+{
+    return access("/sys/fs/cgroup/memory", F_OK) == 0;
+}
+
+/* A file of the container's cgroup: version 1's, or version 2's. */
+static char *cgroup_text(const struct scene *scene, const char *controller, const char *file)
+{
+    autofree char *path = xasprintf("/sys/fs/cgroup%s%s%s/%s/%s/%s", is_version_1() ? "/" : "", is_version_1() ? controller : "",
+                                    scene->pod.cgroup, scene->pod_id, scene->id, file);
+
+    return file_text(path);
+}
+
 static void cgroup_says(const struct scene *scene, const char *controller, const char *file, const char *expected)
 {
-    autofree char *path =
-        xasprintf("/sys/fs/cgroup/%s%s/%s/%s/%s", controller, scene->pod.cgroup, scene->pod_id, scene->id, file);
-    autofree char *text = file_text(path);
+    autofree char *text = cgroup_text(scene, controller, file);
 
     if (strcmp(text, expected) != 0)
         fail_msg("%s is %s, not %s", file, text, expected);
@@ -112,7 +124,7 @@ static void cgroup_number_is(const struct scene *scene, const char *controller, 
     cgroup_says(scene, controller, file, text);
 }
 
-static void cgroup_is(const struct scene *scene, const struct expected *expected)
+static void cgroup_is_v1(const struct scene *scene, const struct expected *expected)
 {
     cgroup_number_is(scene, "memory", "memory.limit_in_bytes", expected->memory);
     if (access("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", F_OK) == 0)
@@ -120,6 +132,25 @@ static void cgroup_is(const struct scene *scene, const struct expected *expected
     cgroup_number_is(scene, "cpu", "cpu.shares", expected->shares);
     cgroup_number_is(scene, "cpu", "cpu.cfs_quota_us", expected->quota);
     cgroup_number_is(scene, "cpu", "cpu.cfs_period_us", expected->period);
+}
+
+/* Shares are weights there, as crun and runc convert them; and swap has a limit of its own. */
+static void cgroup_is_v2(const struct scene *scene, const struct expected *expected)
+{
+    autofree char *cpu = xasprintf("%lld %lld", (long long)expected->quota, (long long)expected->period);
+
+    cgroup_number_is(scene, "", "memory.max", expected->memory);
+    cgroup_number_is(scene, "", "memory.swap.max", expected->swap - expected->memory);
+    cgroup_number_is(scene, "", "cpu.weight", 1 + (expected->shares - 2) * 9999 / 262142);
+    cgroup_says(scene, "", "cpu.max", cpu);
+}
+
+static void cgroup_is(const struct scene *scene, const struct expected *expected)
+{
+    if (is_version_1())
+        cgroup_is_v1(scene, expected);
+    else
+        cgroup_is_v2(scene, expected);
     if (expected->cpus)
         cgroup_says(scene, "cpuset", "cpuset.cpus", expected->cpus);
 }
@@ -180,18 +211,11 @@ static void oom_scores_are(const struct scene *scene, int64_t expected)
     script_prints(scene->fixture, scene->id, "cat /proc/1/oom_score_adj /proc/self/oom_score_adj", text);
 }
 
-static bool is_version_1(void)
-{
-    return access("/sys/fs/cgroup/memory", F_OK) == 0;
-}
-
 static void a_running_container_has_the_new_limits(void **state)
 {
     Runtime__V1__LinuxContainerResources resources = change();
     struct scene scene;
 
-    if (!is_version_1())
-        skip();
     scene_open(&scene, *state, sleeping);
     all_is(&scene, &at_first);
     oom_scores_are(&scene, at_first.oom);
@@ -203,29 +227,29 @@ static void a_running_container_has_the_new_limits(void **state)
     scene_close(&scene);
 }
 
-/* Memory and memory with swap go down together, and up again, though the one may never be above the other. */
+/* Memory and, on version 1, memory with swap go down together, and up again, though the one may never be above the other. */
 static void limits_go_up_and_down(void **state)
 {
     Runtime__V1__LinuxContainerResources resources = RUNTIME__V1__LINUX_CONTAINER_RESOURCES__INIT;
     const int64_t limits[] = {128 * MIB, 16 * MIB, 256 * MIB, 32 * MIB};
     struct scene scene;
 
-    if (!is_version_1())
-        skip();
     scene_open(&scene, *state, sleeping);
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
         resources.memory_limit_in_bytes = limits[i];
         resources.memory_swap_limit_in_bytes = i == 2 ? -1 : 0;
         check(update(&scene, &resources));
-        cgroup_number_is(&scene, "memory", "memory.limit_in_bytes", limits[i]);
-        if (i != 2 && access("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", F_OK) == 0)
+        cgroup_number_is(&scene, "memory", is_version_1() ? "memory.limit_in_bytes" : "memory.max", limits[i]);
+        if (!is_version_1())
+            cgroup_says(&scene, "", "memory.swap.max", i == 2 ? "max" : "0");
+        else if (i != 2 && access("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", F_OK) == 0)
             cgroup_number_is(&scene, "memory", "memory.memsw.limit_in_bytes", limits[i]);
     }
     resources = (Runtime__V1__LinuxContainerResources)RUNTIME__V1__LINUX_CONTAINER_RESOURCES__INIT;
     resources.cpu_quota = -1;
     check(update(&scene, &resources));
-    cgroup_says(&scene, "cpu", "cpu.cfs_quota_us", "-1");
-    cgroup_says(&scene, "cpu", "cpu.shares", "256");
+    cgroup_says(&scene, "cpu", is_version_1() ? "cpu.cfs_quota_us" : "cpu.max", is_version_1() ? "-1" : "max 100000");
+    cgroup_says(&scene, "cpu", is_version_1() ? "cpu.shares" : "cpu.weight", is_version_1() ? "256" : "10");
     scene_close(&scene);
 }
 
@@ -235,8 +259,6 @@ static void a_created_container_starts_with_the_new_limits(void **state)
     struct fixture *fixture = *state;
     struct scene scene;
 
-    if (!is_version_1())
-        skip();
     scene_make(&scene, fixture, sleeping);
     check(container_request_send(&scene.container, fixture->node.client, &scene.id));
     check(update(&scene, &resources));
@@ -258,8 +280,6 @@ static void a_retried_creation_joins_an_updated_container(void **state)
     autofree char *again = NULL;
     struct scene scene;
 
-    if (!is_version_1())
-        skip();
     scene_open(&scene, fixture, sleeping);
     check(update(&scene, &resources));
     check(container_request_send(&scene.container, fixture->node.client, &again));
@@ -267,32 +287,82 @@ static void a_retried_creation_joins_an_updated_container(void **state)
     scene_close(&scene);
 }
 
-/* The kernel takes the shares, and then refuses the memory: all is as before, and the reason is told. */
+/* An update that the kernel refuses when it has taken some of it already, and its reason. */
+static const char *refused_change(Runtime__V1__LinuxContainerResources *ret)
+{
+    *ret = change();
+    if (!is_version_1()) {
+        ret->cpuset_cpus = "40000";
+        return "cpuset_cpus: write \"40000\" to cpuset.cpus: ";
+    }
+    ret->memory_limit_in_bytes = 8 * MIB;
+    ret->memory_swap_limit_in_bytes = 0;
+    return "memory_limit_in_bytes: write \"8388608\" to memory.limit_in_bytes: Device or resource busy";
+}
+
 static void what_the_kernel_refuses_changes_nothing(void **state)
 {
-    Runtime__V1__LinuxContainerResources resources = change();
+    Runtime__V1__LinuxContainerResources resources;
+    const char *reason = refused_change(&resources);
     struct scene scene;
 
-    if (!is_version_1())
-        skip();
     scene_open(&scene, *state, filled);
-    resources.memory_limit_in_bytes = 8 * MIB;
-    resources.memory_swap_limit_in_bytes = 0;
-    check_refused(update(&scene, &resources), ERROR_INVALID_ARGUMENT,
-                  "memory_limit_in_bytes: write \"8388608\" to memory.limit_in_bytes: Device or resource busy");
+    check_refused(update(&scene, &resources), ERROR_INVALID_ARGUMENT, reason);
     all_is(&scene, &at_first);
     oom_scores_are(&scene, at_first.oom);
     resources = change();
-    resources.cpuset_cpus = "4000";
-    check_refused(update(&scene, &resources), ERROR_INVALID_ARGUMENT, "cpuset_cpus: write \"4000\" to cpuset.cpus");
+    resources.cpuset_cpus = "40000";
+    check_refused(update(&scene, &resources), ERROR_INVALID_ARGUMENT, "cpuset_cpus: write \"40000\" to cpuset.cpus");
     all_is(&scene, &at_first);
     resources = change();
     resources.cpu_quota = 10;
-    check_refused(update(&scene, &resources), ERROR_INVALID_ARGUMENT, "cpu_quota: write \"10\" to cpu.cfs_quota_us: Invalid argument");
+    check_refused(update(&scene, &resources), ERROR_INVALID_ARGUMENT, "Invalid argument");
     all_is(&scene, &at_first);
     resources = change();
     check(update(&scene, &resources));
     all_is(&scene, &changed);
+    scene_close(&scene);
+}
+
+/* Version 2 would kill until the limit is reached; version 1 says that it cannot be reached. */
+static void memory_in_use_is_not_taken_away(void **state)
+{
+    Runtime__V1__LinuxContainerResources resources = RUNTIME__V1__LINUX_CONTAINER_RESOURCES__INIT;
+    struct scene scene;
+
+    scene_open(&scene, *state, filled);
+    resources.memory_limit_in_bytes = 8 * MIB;
+    check_refused(update(&scene, &resources), ERROR_INVALID_ARGUMENT, "memory_limit_in_bytes: ");
+    all_is(&scene, &at_first);
+    script_prints(scene.fixture, scene.id, "echo lives", "lives\n");
+    scene_close(&scene);
+}
+
+/* A key of version 2 is a file; version 1 has no such files. */
+static void unified_keys_are_files_of_version_2(void **state)
+{
+    Runtime__V1__LinuxContainerResources resources = RUNTIME__V1__LINUX_CONTAINER_RESOURCES__INIT;
+    Runtime__V1__LinuxContainerResources__UnifiedEntry entry =
+        RUNTIME__V1__LINUX_CONTAINER_RESOURCES__UNIFIED_ENTRY__INIT, *entries[] = {&entry};
+    struct scene scene;
+
+    scene_open(&scene, *state, sleeping);
+    entry.key = "memory.high";
+    entry.value = "33554432";
+    resources.unified = entries;
+    resources.n_unified = 1;
+    if (is_version_1()) {
+        check_refused(update(&scene, &resources), ERROR_FAILED_PRECONDITION, "unified: ");
+    } else {
+        check(update(&scene, &resources));
+        cgroup_says(&scene, "", "memory.high", "33554432");
+        entry.key = "memory.nothing";
+        check_refused(update(&scene, &resources), ERROR_INVALID_ARGUMENT, "unified: the cgroups of this host have no memory.nothing");
+        entry.key = "memory.high";
+        entry.value = "many";
+        check_refused(update(&scene, &resources), ERROR_INVALID_ARGUMENT, "unified: write \"many\" to memory.high: Invalid argument");
+        cgroup_says(&scene, "", "memory.high", "33554432");
+    }
     scene_close(&scene);
 }
 
@@ -343,8 +413,6 @@ static void an_update_is_whole_whoever_is_killed(void **state)
 {
     struct fixture *fixture = *state;
 
-    if (!is_version_1())
-        skip();
     for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
         Runtime__V1__LinuxContainerResources resources = change();
         struct scene scene;
@@ -364,19 +432,16 @@ static void a_refused_update_is_undone_whoever_is_killed(void **state)
 {
     struct fixture *fixture = *state;
 
-    if (!is_version_1())
-        skip();
     for (size_t i = 0; i < sizeof(points) / sizeof(points[0]) + 1; i++) {
         const char *point = i < sizeof(points) / sizeof(points[0]) ? points[i] : "sandboxd.container_update.after_undo";
-        Runtime__V1__LinuxContainerResources resources = change();
+        Runtime__V1__LinuxContainerResources resources;
+        const char *reason = refused_change(&resources);
         struct scene scene;
         if (strcmp(point, "shim.resources.after_setting") == 0)
             continue; /* its order is "kill" at the first write, whichever step does it: the test above has it */
         scene_open(&scene, fixture, filled);
-        resources.memory_limit_in_bytes = 8 * MIB;
-        resources.memory_swap_limit_in_bytes = 0;
         failpoint_set(point, "kill");
-        check_refused(update(&scene, &resources), ERROR_INVALID_ARGUMENT, "Device or resource busy");
+        check_refused(update(&scene, &resources), ERROR_INVALID_ARGUMENT, reason);
         failpoint_wait(point);
         all_is(&scene, &at_first);
         oom_scores_are(&scene, at_first.oom);
@@ -392,8 +457,6 @@ static void half_an_update_is_finished_without_its_caller(void **state)
     Runtime__V1__UpdateContainerResourcesRequest request = RUNTIME__V1__UPDATE_CONTAINER_RESOURCES_REQUEST__INIT;
     struct scene scene;
 
-    if (!is_version_1())
-        skip();
     scene_open(&scene, fixture, sleeping);
     failpoint_set("shim.resources.after_setting", "sleep 600000");
     request.container_id = scene.id;
@@ -481,6 +544,8 @@ int main(void)
         WITH_EACH_RUNTIME(a_created_container_starts_with_the_new_limits),
         NODE_TEST(a_retried_creation_joins_an_updated_container),
         WITH_EACH_RUNTIME(what_the_kernel_refuses_changes_nothing),
+        NODE_TEST(memory_in_use_is_not_taken_away),
+        NODE_TEST(unified_keys_are_files_of_version_2),
         NODE_TEST(bad_requests_are_refused),
         WITH_EACH_RUNTIME(an_update_is_whole_whoever_is_killed),
         WITH_EACH_RUNTIME(a_refused_update_is_undone_whoever_is_killed),
@@ -488,5 +553,6 @@ int main(void)
         NODE_TEST(a_pods_resources_are_recorded_and_shown),
     };
 
+    cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
     return cmocka_run_group_tests(tests, fixture_open_with_failpoints, fixture_close_with_failpoints);
 }
