@@ -8,6 +8,7 @@
 #include "common/record.h"
 #include "services/sandboxd/directory.h"
 #include "services/sandboxd/events.h"
+#include "services/sandboxd/sampler.h"
 
 struct error *container_new(struct pod *pod, Bulkhead__ContainerRecord *record, struct container **ret)
 {
@@ -130,6 +131,7 @@ static void container_set(struct container *container, uint32_t state, const str
     container->attempts = 0;
     events_container_moved(container, before);
     pod_notify(container->pod);
+    sampler_kick(container->d);
     pthread_mutex_unlock(&container->d->lock);
 }
 

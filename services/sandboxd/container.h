@@ -36,6 +36,7 @@ struct container {
     struct cpu_rate cpu_rate;
     struct measurement measurement;
     int64_t measuring_since_ns; /* BOOTTIME; 0: no thread measures it */
+    unsigned measures;          /* finished, well or not */
     int64_t measure_at_ns;      /* the next time, BOOTTIME */
 };
 

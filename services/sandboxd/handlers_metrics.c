@@ -8,6 +8,7 @@
 #include "common/process_id.h"
 #include "services/sandboxd/handlers.h"
 #include "services/sandboxd/metrics.h"
+#include "services/sandboxd/sampler.h"
 #include "services/sandboxd/stats_take.h"
 
 enum { SMALL_FILE_MAX = 16 << 10 };
@@ -223,6 +224,7 @@ struct error *handle_list_pod_sandbox_metrics(void *state, const struct ipc_call
     size_t count = 0;
 
     TRY(message_parse(call, &runtime__v1__list_pod_sandbox_metrics_request__descriptor, &request));
+    sampler_await_first(state);
     struct pod **pods = pods_ready(state, &count);
     autofree struct pod_answer *answers = xcalloc(count + 1, sizeof(*answers));
     autofree Runtime__V1__PodSandboxMetrics **pointers = xcalloc(count + 1, sizeof(*pointers));

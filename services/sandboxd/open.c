@@ -95,6 +95,7 @@ struct error *sandboxd_recover(void *state, const struct service_context *contex
     d->default_runtime = runtime_default(context->config);
     pthread_mutex_init(&d->lock, NULL);
     condition_init(&d->leases_changed);
+    condition_init(&d->samples_changed);
     TRY(own_directory_open(context->root_fd, "pods", &d->pods_fd));
     TRY(own_directory_open(context->root_fd, "containers", &d->containers_fd));
     TRY(recover_records(d));

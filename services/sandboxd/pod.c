@@ -10,6 +10,7 @@
 #include "common/record.h"
 #include "services/sandboxd/directory.h"
 #include "services/sandboxd/events.h"
+#include "services/sandboxd/sampler.h"
 
 struct error *pod_new(struct sandboxd *d, Bulkhead__PodRecord *record, struct pod **ret)
 {
@@ -115,6 +116,7 @@ static void pod_set_state(struct pod *pod, uint32_t state)
     pod->attempts = 0;
     events_pod_moved(pod, before);
     pod_notify(pod);
+    sampler_kick(pod->d);
     pthread_mutex_unlock(&pod->d->lock);
 }
 

@@ -36,7 +36,8 @@ struct pod {
     unsigned retries;      /* in a row, for the backoff */
     struct cpu_rate cpu_rate;
     int net_fd;            /* /proc/net/dev of its network namespace, which it holds; -1: none (yet) */
-    bool is_net_asked;     /* a thread asks for it */
+    int64_t net_asked_since_ns; /* BOOTTIME; 0: no thread asks for it */
+    unsigned net_asks;     /* finished, well or not */
     bool is_net_closed;    /* none is to be had any more */
     int64_t net_retry_at_ns;
 };

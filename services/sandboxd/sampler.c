@@ -18,15 +18,22 @@ enum {
     MEASURE_EVERY_S = 10,
     MEASURE_REST = 20,
     MEASURE_LIMIT_S = 660,
-    YOUNG_MAX = 4, /* measurements begun less than YOUNG_MS ago: more wait for the next tick */
+    YOUNG_MAX = 4, /* measurements under way that were begun less than YOUNG_MS ago: more wait for one of them */
     YOUNG_MS = 1000,
     NET_LIMIT_S = 30,
-    NET_RETRY_S = 10
+    NET_RETRY_S = 10,
+    AWAIT_MS = 3000
 };
 
 static bool call_is_over(void *argument)
 {
     return container_state_get(argument) != CONTAINER_RUNNING;
+}
+
+void sampler_kick(struct sandboxd *d)
+{
+    d->has_sample_news = true;
+    pthread_cond_broadcast(&d->samples_changed);
 }
 
 /* --- one container's measurement ----------------------------------------------------------------------------------- */
@@ -73,8 +80,10 @@ static void *measure_run(void *argument)
         container->measurement = measurement;
     container->measure_at_ns = now_ns + (rest_ns > MEASURE_EVERY_S * 1000000000ll ? rest_ns : MEASURE_EVERY_S * 1000000000ll);
     container->measuring_since_ns = 0;
+    container->measures++;
+    sampler_kick(container->d);
     pthread_mutex_unlock(&container->d->lock);
-    if (error && call_is_over(container) == false)
+    if (error && !call_is_over(container))
         log_warn("a container could not be measured", "container=%s error=%s", container->record->id, log_quote(error->text));
     error_free(error);
     container_release(container);
@@ -135,7 +144,9 @@ static void *net_file_run(void *argument)
     bool is_wanted = pod->record->state == POD_READY && !pod->is_net_closed;
     if (is_wanted)
         pod->net_fd = TAKE_FD(fd);
-    pod->is_net_asked = false;
+    pod->net_asked_since_ns = 0;
+    pod->net_asks++;
+    sampler_kick(pod->d);
     pod->net_retry_at_ns = clock_boottime_ns() + NET_RETRY_S * 1000000000ll;
     pthread_mutex_unlock(&pod->d->lock);
     if (fd >= 0)
@@ -154,11 +165,11 @@ static struct pod *net_claim(struct sandboxd *d)
 
     pthread_mutex_lock(&d->lock);
     for (struct pod *pod = d->pods; pod && !found; pod = pod->next)
-        if (pod->record->state == POD_READY && pod_has_network(pod) && pod->net_fd < 0 && !pod->is_net_asked &&
+        if (pod->record->state == POD_READY && pod_has_network(pod) && pod->net_fd < 0 && !pod->net_asked_since_ns &&
             !pod->is_net_closed && pod->net_retry_at_ns <= now_ns)
             found = pod_hold(pod);
     if (found)
-        found->is_net_asked = true;
+        found->net_asked_since_ns = now_ns;
     pthread_mutex_unlock(&d->lock);
     return found;
 }
@@ -283,9 +294,40 @@ static void *sampler_run(void *argument)
             sandboxd_thread(net_file_run, pod);
         while ((container = measure_claim(d)))
             sandboxd_thread(measure_run, container);
-        usleep(TICK_MS * 1000);
+        pthread_mutex_lock(&d->lock);
+        if (!d->has_sample_news)
+            condition_wait(d, &d->samples_changed, TICK_MS);
+        d->has_sample_news = false;
+        pthread_mutex_unlock(&d->lock);
     }
     return NULL;
+}
+
+static bool is_new(unsigned finished, int64_t since_ns, int64_t now_ns)
+{
+    return finished == 0 && (!since_ns || now_ns - since_ns < AWAIT_MS * 1000000ll);
+}
+
+/* d->lock held. */
+static bool has_new(const struct sandboxd *d, int64_t now_ns)
+{
+    for (const struct container *container = d->containers; container; container = container->next)
+        if (container->record->state == CONTAINER_RUNNING && is_new(container->measures, container->measuring_since_ns, now_ns))
+            return true;
+    for (const struct pod *pod = d->pods; pod; pod = pod->next)
+        if (pod->record->state == POD_READY && pod_has_network(pod) && is_new(pod->net_asks, pod->net_asked_since_ns, now_ns))
+            return true;
+    return false;
+}
+
+void sampler_await_first(struct sandboxd *d)
+{
+    int64_t now_ns = clock_boottime_ns(), deadline_ns = now_ns + AWAIT_MS * 1000000ll;
+
+    pthread_mutex_lock(&d->lock);
+    for (; now_ns < deadline_ns && has_new(d, now_ns); now_ns = clock_boottime_ns())
+        condition_wait(d, &d->samples_changed, (unsigned)((deadline_ns - now_ns) / 1000000 + 1));
+    pthread_mutex_unlock(&d->lock);
 }
 
 void sampler_start(struct sandboxd *d)

@@ -7,6 +7,12 @@
 /* Starts the thread; once, when the records are loaded. */
 void sampler_start(struct sandboxd *d);
 
+/* Something has begun or ceased to run. d->lock held. */
+void sampler_kick(struct sandboxd *d);
+
+/* Waits three seconds at most for the first samples of what has just begun to run; not for one that has been waited for so long before. */
+void sampler_await_first(struct sandboxd *d);
+
 /* Takes the counters of the pod's interfaces: the caller closes a copy. -1: the pod has none, or they are not open yet. */
 int pod_net_file(struct pod *pod);
 

@@ -34,6 +34,8 @@ struct sandboxd {
      * system call that may wait, nor while a record is saved. */
     pthread_mutex_t lock;
     pthread_cond_t leases_changed;
+    pthread_cond_t samples_changed; /* one is wanted, or has been taken: sampler_kick() */
+    bool has_sample_news;           /* that the sampler has not looked at */
     struct pod *pods;
     struct container *containers;
     struct late_ack *late_acks; /* of execs, oldest first */

@@ -155,7 +155,7 @@ static void cgroup_is(const struct scene *scene, const struct expected *expected
         cgroup_says(scene, "cpuset", "cpuset.cpus", expected->cpus);
 }
 
-static void status_is(const struct scene *scene, const struct expected *expected)
+static Runtime__V1__ContainerStatusResponse *status_get(const struct scene *scene)
 {
     Runtime__V1__ContainerStatusRequest request = RUNTIME__V1__CONTAINER_STATUS_REQUEST__INIT;
     Runtime__V1__ContainerStatusResponse *reply = NULL;
@@ -163,6 +163,12 @@ static void status_is(const struct scene *scene, const struct expected *expected
     request.container_id = scene->id;
     check(CRI_CALL(scene->fixture->node.client, "RuntimeService", "ContainerStatus", &request.base, CALL_TIMEOUT_MS,
                    container_status_response, &reply));
+    return reply;
+}
+
+static void status_is(const struct scene *scene, const struct expected *expected)
+{
+    Runtime__V1__ContainerStatusResponse *reply = status_get(scene);
     const Runtime__V1__LinuxContainerResources *resources = reply->status->resources->linux;
     assert_int_equal(resources->memory_limit_in_bytes, expected->memory);
     assert_int_equal(resources->cpu_shares, expected->shares);
@@ -449,31 +455,75 @@ static void a_refused_update_is_undone_whoever_is_killed(void **state)
     }
 }
 
+/* Calls, and gives up after a while: the update goes on. */
+static void begin_and_leave(const struct scene *scene, Runtime__V1__LinuxContainerResources *resources, int64_t after_ms)
+{
+    Runtime__V1__UpdateContainerResourcesRequest request = RUNTIME__V1__UPDATE_CONTAINER_RESOURCES_REQUEST__INIT;
+
+    request.container_id = scene->id;
+    request.linux = resources;
+    size_t size = protobuf_c_message_get_packed_size(&request.base);
+    autofree uint8_t *bytes = xmalloc(size);
+    protobuf_c_message_pack(&request.base, bytes);
+    struct error *error = cri_client_call_cancelled(scene->fixture->node.client, "RuntimeService", "UpdateContainerResources",
+                                                    bytes, size, after_ms);
+    assert_non_null(error);
+    error_free(error);
+}
+
+static void await_shares(const struct scene *scene, int64_t shares)
+{
+    int64_t told = -1;
+
+    for (unsigned i = 0; i < 600 && told != shares; i++) {
+        Runtime__V1__ContainerStatusResponse *reply = status_get(scene);
+        told = reply->status->resources->linux->cpu_shares;
+        runtime__v1__container_status_response__free_unpacked(reply, NULL);
+        usleep(100000);
+    }
+    assert_int_equal(told, shares);
+}
+
 /* The shim dies while its helper is between two files, and sandboxd with it: the successors finish what is on record. */
 static void half_an_update_is_finished_without_its_caller(void **state)
 {
     Runtime__V1__LinuxContainerResources resources = change();
     struct fixture *fixture = *state;
-    Runtime__V1__UpdateContainerResourcesRequest request = RUNTIME__V1__UPDATE_CONTAINER_RESOURCES_REQUEST__INIT;
     struct scene scene;
 
     scene_open(&scene, fixture, sleeping);
     failpoint_set("shim.resources.after_setting", "sleep 600000");
-    request.container_id = scene.id;
-    request.linux = &resources;
-    size_t size = protobuf_c_message_get_packed_size(&request.base);
-    autofree uint8_t *bytes = xmalloc(size);
-    protobuf_c_message_pack(&request.base, bytes);
-    struct error *error = cri_client_call_cancelled(fixture->node.client, "RuntimeService", "UpdateContainerResources", bytes, size, 3000);
-    assert_non_null(error);
-    error_free(error);
+    begin_and_leave(&scene, &resources, 1000);
     failpoint_wait("shim.resources.after_setting");
     status_is(&scene, &at_first);
     check(node_kill(&fixture->node, "sandboxd"));
     check(node_kill(&fixture->node, "shim"));
-    check(update(&scene, &resources)); /* joins */
+    await_shares(&scene, changed.shares);
     all_is(&scene, &changed);
     oom_scores_are(&scene, changed.oom);
+    scene_close(&scene);
+}
+
+/* The same, but the caller is still there, and its call is the one that is under way. */
+static void a_retry_joins_the_update_under_way(void **state)
+{
+    Runtime__V1__LinuxContainerResources resources = change(), other = change();
+    struct fixture *fixture = *state;
+    struct scene scene;
+
+    scene_open(&scene, fixture, sleeping);
+    failpoint_set("sandboxd.container_update.before_settings", "sleep 2000");
+    begin_and_leave(&scene, &resources, 500);
+    failpoint_wait("sandboxd.container_update.before_settings");
+    check(update(&scene, &resources));
+    all_is(&scene, &changed);
+    other.cpu_shares = 128; /* another one comes after it */
+    failpoint_set("sandboxd.container_update.before_settings", "sleep 2000");
+    resources.cpu_shares = 64;
+    begin_and_leave(&scene, &resources, 500);
+    failpoint_wait("sandboxd.container_update.before_settings");
+    check(update(&scene, &other));
+    cgroup_says(&scene, "cpu", is_version_1() ? "cpu.shares" : "cpu.weight", is_version_1() ? "128" : "5");
     scene_close(&scene);
 }
 
@@ -550,6 +600,7 @@ int main(void)
         WITH_EACH_RUNTIME(an_update_is_whole_whoever_is_killed),
         WITH_EACH_RUNTIME(a_refused_update_is_undone_whoever_is_killed),
         NODE_TEST(half_an_update_is_finished_without_its_caller),
+        NODE_TEST(a_retry_joins_the_update_under_way),
         NODE_TEST(a_pods_resources_are_recorded_and_shown),
     };
 
