@@ -484,7 +484,17 @@ static void await_shares(const struct scene *scene, int64_t shares)
     assert_int_equal(told, shares);
 }
 
-/* The shim dies while its helper is between two files, and sandboxd with it: the successors finish what is on record. */
+/* Kills criapi, which would send the call again, and waits until its successor answers. */
+static void criapi_kill(struct fixture *fixture)
+{
+    struct workload_state state;
+
+    check(node_kill(&fixture->node, "criapi"));
+    check_refused(workload_status(&fixture->work, "nobody", &state), ERROR_NOT_FOUND, "nobody"); /* it tries again when UNAVAILABLE */
+}
+
+/* The shim dies while its helper is between two files, sandboxd with it, and whoever knew of the call: the successors finish what is on
+ * record. */
 static void half_an_update_is_finished_without_its_caller(void **state)
 {
     Runtime__V1__LinuxContainerResources resources = change();
@@ -496,6 +506,7 @@ static void half_an_update_is_finished_without_its_caller(void **state)
     begin_and_leave(&scene, &resources, 1000);
     failpoint_wait("shim.resources.after_setting");
     status_is(&scene, &at_first);
+    criapi_kill(fixture);
     check(node_kill(&fixture->node, "sandboxd"));
     check(node_kill(&fixture->node, "shim"));
     await_shares(&scene, changed.shares);
