@@ -215,6 +215,19 @@ static bool process_matches(const char *pid, const char *program, const char *st
     return matches;
 }
 
+/* A shim's helper for one task is a fork of it, there for a moment: it is no process of the node's own. */
+static bool process_is_fork(const char *pid, const char *program, const char *state)
+{
+    autofree char *path = xasprintf("/proc/%s/stat", pid);
+    autofree char *text = NULL;
+    char parent[16] = "";
+    size_t size = 0;
+    autoptr(error) error = file_read_all(path, 4096, &text, &size);
+    const char *end = error ? NULL : strrchr(text, ')');
+
+    return end && sscanf(end, ") %*c %15s", parent) == 1 && process_matches(parent, program, state);
+}
+
 static size_t processes_find(const struct node *node, const char *program, pid_t pids[NODE_PROCESSES_MAX])
 {
     DIR *proc = opendir("/proc");
@@ -222,7 +235,7 @@ static size_t processes_find(const struct node *node, const char *program, pid_t
 
     for (struct dirent *entry; proc && (entry = readdir(proc));)
         if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && count < NODE_PROCESSES_MAX &&
-            process_matches(entry->d_name, program, node->state))
+            process_matches(entry->d_name, program, node->state) && !process_is_fork(entry->d_name, program, node->state))
             pids[count++] = (pid_t)strtol(entry->d_name, NULL, 10);
     if (proc)
         closedir(proc);
