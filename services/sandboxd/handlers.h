@@ -22,7 +22,10 @@ uint8_t *container_status_pack(const struct container *container, size_t *ret_si
 ipc_handler handle_status, handle_runtime_config, handle_update_runtime_config;
 
 /* handlers_stats.c */
-ipc_handler handle_container_stats, handle_list_container_stats, handle_pod_sandbox_stats, handle_list_pod_sandbox_stats;
+ipc_handler handle_container_stats, handle_list_container_stats;
+
+/* handlers_pod_stats.c */
+ipc_handler handle_pod_sandbox_stats, handle_list_pod_sandbox_stats;
 
 /* handlers_metrics.c */
 ipc_handler handle_list_metric_descriptors, handle_list_pod_sandbox_metrics;

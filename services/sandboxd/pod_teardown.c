@@ -8,9 +8,9 @@
 #include "common/log.h"
 #include "services/sandboxd/container_exit.h"
 #include "services/sandboxd/container_remove.h"
+#include "services/sandboxd/pod_net.h"
 #include "services/sandboxd/pod_network.h"
 #include "services/sandboxd/pod_shim.h"
-#include "services/sandboxd/sampler.h"
 #include "services/sandboxd/table.h"
 
 enum { STEP_LIMIT_S = 60, EXIT_LIMIT_MS = 10000, WAIT_SLICE_MS = 100, FAILURES_BEFORE_SKIP = 3 };

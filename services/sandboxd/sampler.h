@@ -12,9 +12,3 @@ void sampler_kick(struct sandboxd *d);
 
 /* Waits three seconds at most for the first samples of what has just begun to run; not for one that has been waited for so long before. */
 void sampler_await_first(struct sandboxd *d);
-
-/* Takes the counters of the pod's interfaces: the caller closes a copy. -1: the pod has none, or they are not open yet. */
-int pod_net_file(struct pod *pod);
-
-/* The pod's network goes: gives up what holds its namespace. For good. */
-void pod_net_close(struct pod *pod);

@@ -5,7 +5,7 @@
 
 #include "common/clock.h"
 #include "common/memory.h"
-#include "services/sandboxd/sampler.h"
+#include "services/sandboxd/pod_net.h"
 #include "services/sandboxd/table.h"
 
 enum { NET_DEV_MAX = 64 << 10 };

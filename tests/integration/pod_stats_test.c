@@ -2,7 +2,7 @@
 #include <ctype.h>
 #include <dirent.h>
 
-#include "tests/integration/failpoints.h"
+#include "tests/integration/node_failpoints.h"
 
 enum { CALL_TIMEOUT_MS = 30000, TRIES = 300, PAUSE_US = 100000 };
 
