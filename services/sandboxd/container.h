@@ -21,7 +21,8 @@ struct container {
     bool is_listed_by_shim; /* reported since the shim's last complete list */
     bool has_stopper;       /* a thread stops it */
     Runtime__V1__LinuxContainerResources *resources; /* as an update has made them; NULL: the configuration's */
-    bool is_updating;       /* record->update is being done by a thread */
+    bool is_updating;       /* record->update is being done by a thread, */
+    bool has_update_left;   /* or will be: a predecessor had begun it */
     unsigned updates;       /* finished, */
     char *update_failure;   /* the last one's error, or NULL */
     int update_failure_code;

@@ -55,7 +55,10 @@ static void update_finish(struct container *container, struct error *error, reso
     if (unsaved) /* a successor does it once more, with the same end */
         log_warn("the end of an update could not be saved", "container=%s error=%s", container->record->id, log_quote(unsaved->text));
     error_free(unsaved);
-    resources_update_forget_steps(container, update);
+    log_info("an update of a container's resources is over", "container=%s error=%s", container->record->id,
+             error ? log_quote(error->text) : "");
+    if (pod_state_get(container->pod) == POD_READY)
+        resources_update_forget_steps(container, update);
     pthread_mutex_lock(&container->d->lock);
     free(container->update_failure);
     container->update_failure = error ? xstrdup(error->text) : NULL;
@@ -78,9 +81,10 @@ static void *update_run(void *argument)
         runtime__v1__linux_container_resources__unpack(NULL, update->resources.len, update->resources.data);
     struct error *error = resources ? NULL : error_new(ERROR_DATA_LOSS, "the resources in the record do not parse");
 
-    if (!error)
+    bool is_begun = !error && container_lives(container); /* else no shim is begun for it */
+    if (is_begun)
         error = resources_update_do(container, update, resources);
-    if (error && !container_lives(container)) {
+    if ((error || !is_begun) && !container_lives(container)) {
         error_free(error);
         error = container_not_running(container);
     }
@@ -101,10 +105,10 @@ static void update_start(struct container *container)
 void container_update_resume(struct container *container)
 {
     pthread_mutex_lock(&container->d->lock);
-    bool is_new = container->record->update && !container->is_updating;
-    container->is_updating = container->is_updating || is_new;
+    bool is_left = container->has_update_left;
+    container->has_update_left = false;
     pthread_mutex_unlock(&container->d->lock);
-    if (is_new)
+    if (is_left)
         update_start(container);
 }
 

@@ -107,6 +107,7 @@ static struct error *container_load(struct sandboxd *d, const char *id, const vo
         return error;
     }
     container->is_begun = true;
+    container->is_updating = container->has_update_left = record->update != NULL;
     container_classify(container);
     table_add_container(d, container);
     return NULL;
