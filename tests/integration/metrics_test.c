@@ -2,6 +2,7 @@
 #include <dirent.h>
 
 #include "tests/integration/node_fixture.h"
+#include "tests/support/cri_stream.h"
 
 enum { CALL_TIMEOUT_MS = 30000, TRIES = 300, PAUSE_US = 100000, LIMIT = 64 << 20, BASE_LABELS = 6 };
 
@@ -369,6 +370,45 @@ static void only_what_lives_has_metrics(void **state)
     scene_close(&scene);
 }
 
+/* The only message of a streamed list; the caller frees it. */
+static uint8_t *streamed(struct fixture *fixture, const char *method, size_t *ret_size)
+{
+    struct cri_stream *stream = NULL;
+    uint8_t *message = NULL, *more = NULL;
+    size_t size = 0;
+
+    check(cri_stream_open(fixture->node.client, "RuntimeService", method, "", 0, CALL_TIMEOUT_MS, &stream));
+    check(cri_stream_next(stream, CALL_TIMEOUT_MS, &message, ret_size));
+    check(cri_stream_next(stream, CALL_TIMEOUT_MS, &more, &size));
+    assert_non_null(message);
+    assert_null(more);
+    cri_stream_close(stream);
+    return message;
+}
+
+static void streamed_lists_have_the_same_pod(void **state)
+{
+    struct scene scene;
+    size_t size = 0;
+
+    scene_open(&scene, *state);
+    autofree uint8_t *metrics_bytes = streamed(*state, "StreamPodSandboxMetrics", &size);
+    Runtime__V1__StreamPodSandboxMetricsResponse *metrics =
+        runtime__v1__stream_pod_sandbox_metrics_response__unpack(NULL, size, metrics_bytes);
+    assert_int_equal(metrics->n_pod_sandbox_metrics, 1);
+    assert_string_equal(metrics->pod_sandbox_metrics[0]->pod_sandbox_id, scene.pod_id);
+    assert_int_equal(metrics->pod_sandbox_metrics[0]->n_container_metrics, 1);
+    runtime__v1__stream_pod_sandbox_metrics_response__free_unpacked(metrics, NULL);
+    autofree uint8_t *stats_bytes = streamed(*state, "StreamPodSandboxStats", &size);
+    Runtime__V1__StreamPodSandboxStatsResponse *stats =
+        runtime__v1__stream_pod_sandbox_stats_response__unpack(NULL, size, stats_bytes);
+    assert_int_equal(stats->n_pod_sandbox_stats, 1);
+    assert_string_equal(stats->pod_sandbox_stats[0]->attributes->id, scene.pod_id);
+    assert_int_equal(stats->pod_sandbox_stats[0]->linux->n_containers, 1);
+    runtime__v1__stream_pod_sandbox_stats_response__free_unpacked(stats, NULL);
+    scene_close(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +418,7 @@ int main(void)
         WITH_EACH_RUNTIME(what_was_asked_for_is_told),
         WITH_EACH_RUNTIME(processes_and_descriptors_are_counted),
         NODE_TEST(only_what_lives_has_metrics),
+        NODE_TEST(streamed_lists_have_the_same_pod),
     };
 
     cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));
