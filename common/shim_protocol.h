@@ -21,8 +21,9 @@ enum shim_type {
     SHIM_HELLO = 1,     /* GENERATION of sandboxd. Answer: a HELLO with PID, POD_STATE; then one CONTAINER per container (with a
                            pidfd where it lives), one RESULT per finished unacknowledged step, one STEP_RUNNING per running one, one END. */
     SHIM_ACK,           /* step: its result may be forgotten. No answer */
-    SHIM_POD_SETUP,     /* NETNS_MODE, IPC_MODE, PID_MODE, HOSTNAME, CGROUP (pod's path below each hierarchy), SHM_SIZE. Idempotent. RESULT:
-                           NETNS path (pinned), PID of the shim, IPC_FD, UTS_FD, PID_NS_FD numbers, SHM path */
+    SHIM_POD_SETUP,     /* NETNS_MODE, IPC_MODE, PID_MODE, HOSTNAME, CGROUP (pod's path below each hierarchy), SHM_SIZE; CONTAINER
+                           (optional): one whose PID namespace is wanted too. Idempotent. RESULT: NETNS path (pinned), PID of the shim,
+                           IPC_FD, UTS_FD, PID_NS_FD, TARGET_FD numbers, SHM path */
     SHIM_POD_TEARDOWN,  /* undo of all of POD_SETUP and of what is left of containers; idempotent */
     SHIM_QUIT,          /* the shim drops its store, removes STATE/shim/POD and ROOT/shim/POD, answers and ends */
     SHIM_RUN,           /* PROGRAM (absolute), ARG*, ENV*, STDIN, TIMEOUT_MS: runs a program (CNI plugin) to its end in POD/step, in the
@@ -131,4 +132,5 @@ enum shim_tag {
     SHIM_TAG_OTHER_MOUNT,     /* s, repeated: a path in the container with a mount that has a mind of its own */
     SHIM_TAG_VOLUME,          /* u: which of a container's volumes */
     SHIM_TAG_SUB_PATH,        /* s: of the image; absent: all of it */
+    SHIM_TAG_TARGET_FD,       /* u: as IPC_FD: the PID namespace of the CONTAINER that was asked for */
 };

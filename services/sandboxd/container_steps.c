@@ -9,6 +9,7 @@
 #include "common/memory.h"
 #include "services/sandboxd/container_host.h"
 #include "services/sandboxd/container_mounts.h"
+#include "services/sandboxd/container_target.h"
 #include "services/sandboxd/container_volumes.h"
 #include "services/sandboxd/directory.h"
 #include "services/sandboxd/image_client.h"
@@ -28,6 +29,7 @@ struct creation {
     struct user *user;
     struct container_host host;
     int shim_pid; /* whose descriptors config.json names */
+    char *target; /* id of the container whose PID namespace it joins, or NULL */
 };
 
 static void creation_fini(struct creation *creation)
@@ -36,6 +38,7 @@ static void creation_fini(struct creation *creation)
         bulkhead__lease_image_reply__free_unpacked(creation->image, NULL);
     free(creation->rootfs);
     container_volumes_free(creation->container, creation->volumes);
+    free(creation->target);
     user_free(creation->user);
     container_host_fini(&creation->host);
 }
@@ -162,6 +165,7 @@ static struct error *spec_text(struct creation *creation, const struct pod_names
         .ipc_fd = namespaces->ipc_fd,
         .uts_fd = namespaces->uts_fd,
         .pid_fd = namespaces->pid_fd,
+        .target_fd = namespaces->target_fd,
         .netns_path = namespaces->netns,
         .shm_path = namespaces->shm,
         .resolv_conf_path = resolv_conf,
@@ -190,7 +194,7 @@ static struct error *step_spec(struct creation *creation)
     auto_pod_namespaces namespaces = {0};
     autofree char *json = NULL;
 
-    TRY(pod_setup(container->pod, shim_step_new(), &creation->patience, &namespaces));
+    TRY(pod_setup(container->pod, shim_step_new(), creation->target, &creation->patience, &namespaces));
     creation->shim_pid = namespaces.shim_pid;
     TRY_TO(spec_text(creation, &namespaces, &json), "specification");
     TRY(directory_write(container->d->containers_fd, container->record->id, "config.json", json));
@@ -255,6 +259,10 @@ static struct error *step_spec_and_create(struct creation *creation)
         if (!failure || failure->code == ERROR_CANCELLED || failure->code == ERROR_DEADLINE_EXCEEDED)
             return failure;
         autoptr(error) spec_failure = step_spec(creation);
+        if (spec_failure && creation->target && spec_failure->code == ERROR_FAILED_PRECONDITION) {
+            error_free(failure); /* the target has ended meanwhile: what the runtime says of its namespace tells nobody that */
+            return TAKE(spec_failure);
+        }
         if (spec_failure || creation->shim_pid == shim_pid)
             return failure;
         error_free(failure);
@@ -269,6 +277,7 @@ struct error *container_create_steps(struct container *container)
         .patience = {.is_over = creation_is_over, .argument = container},
     };
 
+    TRY(container_target_find(container, &creation.target));
     FAILPOINT("sandboxd.container_create.before_image");
     TRY(step_image(&creation));
     FAILPOINT("sandboxd.container_create.before_rootfs");

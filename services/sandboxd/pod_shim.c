@@ -173,21 +173,28 @@ static char *reply_copy(const struct shim_reply *reply, uint16_t tag)
     return text && *text ? xstrdup(text) : NULL;
 }
 
-struct error *pod_setup(struct pod *pod, uint64_t step, const struct shim_patience *patience, struct pod_namespaces *ret)
+struct error *pod_setup(struct pod *pod, uint64_t step, const char *target, const struct shim_patience *patience,
+                        struct pod_namespaces *ret)
 {
     struct shim_client *client = pod_shim(pod);
     struct wire_writer fields = {0};
     auto_shim_reply reply = {0};
 
     setup_compose(pod, &fields);
+    if (target)
+        wire_put_string(&fields, SHIM_TAG_CONTAINER, target);
     struct error *error = shim_client_call(client, step, SHIM_POD_SETUP, &fields, patience, &reply);
     wire_writer_fini(&fields);
-    TRY_TO(error, "set up the pod's namespaces and cgroup");
+    if (error) {
+        shim_client_ack(client, step); /* whoever asks again has it done again */
+        return error_wrap(error, "set up the pod's namespaces and cgroup");
+    }
     *ret = (struct pod_namespaces){
         .shim_pid = (int)shim_reply_u64(&reply, SHIM_TAG_PID),
         .ipc_fd = reply_fd_number(&reply, SHIM_TAG_IPC_FD),
         .uts_fd = reply_fd_number(&reply, SHIM_TAG_UTS_FD),
         .pid_fd = reply_fd_number(&reply, SHIM_TAG_PID_NS_FD),
+        .target_fd = reply_fd_number(&reply, SHIM_TAG_TARGET_FD),
         .netns = reply_copy(&reply, SHIM_TAG_NETNS),
         .shm = reply_copy(&reply, SHIM_TAG_SHM),
     };

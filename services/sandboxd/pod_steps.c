@@ -26,7 +26,7 @@ static struct error *step_namespaces(struct pod *pod, const struct shim_patience
 {
     auto_pod_namespaces namespaces = {0};
 
-    TRY(pod_setup(pod, shim_step_derive(pod->record->id, "setup", 0), patience, &namespaces));
+    TRY(pod_setup(pod, shim_step_derive(pod->record->id, "setup", 0), NULL, patience, &namespaces));
     pthread_mutex_lock(&pod->d->lock);
     text_set(&pod->record->netns, namespaces.netns);
     text_set(&pod->record->shm, namespaces.shm);

@@ -8,6 +8,7 @@
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/handlers.h"
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/namespaces.h"
@@ -85,6 +86,18 @@ static struct error *setup_cgroup(struct shim *shim, const char *cgroup)
     return NULL;
 }
 
+static struct error *answer_target(struct shim *shim, struct step *step)
+{
+    const char *target = step_string(step, SHIM_TAG_CONTAINER);
+    int fd = -1;
+
+    if (!target)
+        return NULL;
+    TRY(container_pid_namespace(shim, target, &fd));
+    wire_put_u64(&step->result, SHIM_TAG_TARGET_FD, (uint64_t)fd);
+    return NULL;
+}
+
 static void setup_answer(struct shim *shim, struct step *step)
 {
     const struct pod *pod = &shim->pod;
@@ -102,7 +115,7 @@ static void setup_answer(struct shim *shim, struct step *step)
         wire_put_u64(&step->result, SHIM_TAG_UTS_FD, (uint64_t)pod->uts_fd);
     if (pod->pid_fd >= 0)
         wire_put_u64(&step->result, SHIM_TAG_PID_NS_FD, (uint64_t)pod->pid_fd);
-    step_finish(shim, step, NULL);
+    step_finish(shim, step, answer_target(shim, step));
 }
 
 static uint64_t fd_inode(int fd)

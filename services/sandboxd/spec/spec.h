@@ -57,6 +57,7 @@ struct spec_pod {
     int ipc_fd;
     int uts_fd;
     int pid_fd; /* only where the pod shares one PID namespace */
+    int target_fd; /* the PID namespace of the container that this one names as its target */
     const char *netns_path;
     const char *shm_path;
     const char *resolv_conf_path; /* NULL: not mounted; also the next two */
@@ -90,7 +91,7 @@ struct error *spec_validate_container(const Runtime__V1__ContainerConfig *config
 /* The namespace modes after CRI's defaults: a pod's, and a container's within it (POD takes the pod's own mode). */
 struct spec_namespaces {
     Runtime__V1__NamespaceMode network; /* POD or NODE; of a container also CONTAINER */
-    Runtime__V1__NamespaceMode pid;     /* POD, CONTAINER or NODE */
+    Runtime__V1__NamespaceMode pid;     /* POD, CONTAINER or NODE; of a container also TARGET */
     Runtime__V1__NamespaceMode ipc;     /* POD, CONTAINER or NODE */
 };
 struct spec_namespaces spec_pod_namespaces(const Runtime__V1__PodSandboxConfig *config);

@@ -122,8 +122,8 @@ static void what_a_pod_cannot_have_is_refused_by_name(void **state)
     ASSERT_REFUSED(pod, ERROR_FAILED_PRECONDITION, "apparmor: profile mine", f.pod_context.apparmor = &local);
     ASSERT_TAKEN(pod, f.pod_context.apparmor = &local; f.host.has_apparmor = true);
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "supplemental_groups_policy", f.pod_context.supplemental_groups_policy = 7);
-    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "namespace_options.pid: TARGET",
-                   f.pod_namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET);
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "namespace_options.pid: TARGET is no mode of a pod",
+                   f.pod_namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET; f.pod_namespaces.target_id = "c1");
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "namespace_options.ipc: 9", f.pod_namespaces.ipc = 9);
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "namespace_options.network",
                    f.pod_namespaces.network = RUNTIME__V1__NAMESPACE_MODE__CONTAINER);
@@ -230,8 +230,12 @@ static void what_a_container_cannot_have_is_refused_by_name(void **state)
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "windows", f.config.windows = &windows);
     ASSERT_TAKEN(container, f.config.stop_signal = RUNTIME__V1__SIGNAL__SIGNAL_SIGRTMAXMINUS3);
     ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "stop_signal: 99", f.config.stop_signal = 99);
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "namespace_options.pid: TARGET",
+    ASSERT_TAKEN(container, f.namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET; f.namespaces.target_id = "c1");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "target_id is missing, and pid is TARGET",
                    f.namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "target_id is set, and pid is not TARGET", f.namespaces.target_id = "c1");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "ipc: TARGET is a mode of pid alone",
+                   f.namespaces.ipc = RUNTIME__V1__NAMESPACE_MODE__TARGET; f.namespaces.target_id = "c1");
     ASSERT_TAKEN(container, f.context.supplemental_groups_policy = RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Strict);
     ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "supplemental_groups_policy: 2", f.context.supplemental_groups_policy = 2);
 }
