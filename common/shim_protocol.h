@@ -21,9 +21,9 @@ enum shim_type {
     SHIM_HELLO = 1,     /* GENERATION of sandboxd. Answer: a HELLO with PID, POD_STATE; then one CONTAINER per container (with a
                            pidfd where it lives), one RESULT per finished unacknowledged step, one STEP_RUNNING per running one, one END. */
     SHIM_ACK,           /* step: its result may be forgotten. No answer */
-    SHIM_POD_SETUP,     /* NETNS_MODE, IPC_MODE, PID_MODE, HOSTNAME, CGROUP (pod's path below each hierarchy), SHM_SIZE; CONTAINER
+    SHIM_POD_SETUP,     /* NETNS_MODE, IPC_MODE, PID_MODE, UID_FIRST, UID_COUNT, GID_FIRST, GID_COUNT, HOSTNAME, CGROUP (pod's path below each hierarchy), SHM_SIZE; CONTAINER
                            (optional): one whose PID namespace is wanted too. Idempotent. RESULT: NETNS path (pinned), PID of the shim,
-                           IPC_FD, UTS_FD, PID_NS_FD, TARGET_FD numbers, SHM path */
+                           IPC_FD, UTS_FD, PID_NS_FD, USER_FD, TARGET_FD numbers, SHM path */
     SHIM_POD_TEARDOWN,  /* undo of all of POD_SETUP and of what is left of containers; idempotent */
     SHIM_QUIT,          /* the shim drops its store, removes STATE/shim/POD and ROOT/shim/POD, answers and ends */
     SHIM_RUN,           /* PROGRAM (absolute), ARG*, ENV*, STDIN, TIMEOUT_MS: runs a program (CNI plugin) to its end in POD/step, in the
@@ -54,6 +54,9 @@ enum shim_type {
     SHIM_READ_ONLY,     /* CONTAINER, created; PATH*: its mounts that become read-only with those below, but for OTHER_MOUNT*. Idempotent. RESULT */
     SHIM_IMAGE_VOLUME,  /* CONTAINER, VOLUME, LAYER* (lowest first), SUB_PATH: mounts an image's files, read-only, at STATE/shim/POD/volumes/CONTAINER/
                            VOLUME until DELETE. Idempotent. RESULT: PATH, to be mounted in the container; NOT_FOUND: the image has no such SUB_PATH */
+    SHIM_STAGE_MOUNTS,  /* CONTAINER, MOUNT_SOURCE*: host paths, each mounted with its owners mapped by the pod's user namespace, until
+                           UNSTAGE_MOUNTS or DELETE. Idempotent. RESULT: PATH, below which they are 0, 1, 2, ... */
+    SHIM_UNSTAGE_MOUNTS, /* CONTAINER. Idempotent. RESULT */
 
     /* shim to sandboxd */
     SHIM_RESULT = 64,
@@ -133,4 +136,9 @@ enum shim_tag {
     SHIM_TAG_VOLUME,          /* u: which of a container's volumes */
     SHIM_TAG_SUB_PATH,        /* s: of the image; absent: all of it */
     SHIM_TAG_TARGET_FD,       /* u: as IPC_FD: the PID namespace of the CONTAINER that was asked for */
+    SHIM_TAG_USER_FD,         /* u: as IPC_FD */
+    SHIM_TAG_UID_FIRST,       /* u: the host's user that is 0 in the pod's user namespace; absent: it has none */
+    SHIM_TAG_UID_COUNT,       /* u: how many follow */
+    SHIM_TAG_GID_FIRST,       /* u: the same of groups */
+    SHIM_TAG_GID_COUNT,       /* u */
 };

@@ -28,6 +28,7 @@ struct creation {
     char **volumes; /* a path per mount whose source is an image */
     struct user *user;
     struct container_host host;
+    struct container_staged *staged; /* NULL: nothing is */
     int shim_pid; /* whose descriptors config.json names */
     char *target; /* id of the container whose PID namespace it joins, or NULL */
 };
@@ -41,6 +42,7 @@ static void creation_fini(struct creation *creation)
     free(creation->target);
     user_free(creation->user);
     container_host_fini(&creation->host);
+    container_staged_free(creation->staged);
 }
 
 static bool creation_is_over(void *argument)
@@ -129,6 +131,7 @@ static struct error *resolve_user(struct creation *creation, struct shim_reply *
     TRY_TO(account_file_read(passwd_fd, &passwd_data, &passwd), "the container's /etc/passwd");
     TRY_TO(account_file_read(group_fd, &group_data, &group), "the container's /etc/group");
     TRY(user_resolve(&request, &passwd, &group, &creation->user));
+    TRY(spec_user_check(creation->user, creation->container->pod->config));
     record_user(creation->container, creation->user);
     return NULL;
 }
@@ -160,17 +163,19 @@ static struct error *spec_text(struct creation *creation, const struct pod_names
     autofree char *resolv_conf = pod_path(container->pod, "resolv.conf");
     autofree char *hosts = pod_path(container->pod, "hosts");
     autofree char *hostname = pod_path(container->pod, "hostname");
+    const struct container_staged *staged = creation->staged;
     struct spec_pod pod = {
         .shim_pid = namespaces->shim_pid,
         .ipc_fd = namespaces->ipc_fd,
         .uts_fd = namespaces->uts_fd,
         .pid_fd = namespaces->pid_fd,
+        .user_fd = namespaces->user_fd,
         .target_fd = namespaces->target_fd,
         .netns_path = namespaces->netns,
         .shm_path = namespaces->shm,
-        .resolv_conf_path = resolv_conf,
-        .hosts_path = hosts,
-        .hostname_path = hostname,
+        .resolv_conf_path = staged ? staged->resolv_conf : resolv_conf,
+        .hosts_path = staged ? staged->hosts : hosts,
+        .hostname_path = staged ? staged->hostname : hostname,
     };
     struct spec_input input = {
         .pod_config = container->pod->config,
@@ -179,6 +184,7 @@ static struct error *spec_text(struct creation *creation, const struct pod_names
         .host = &container->d->host,
         .pod = &pod,
         .found = &creation->host.found,
+        .mount_sources = staged ? staged->sources : NULL,
         .rootfs_path = creation->rootfs,
         .volume_paths = creation->volumes,
         .cgroups_path = container->record->cgroup,
@@ -284,9 +290,11 @@ struct error *container_create_steps(struct container *container)
     TRY(step_rootfs(&creation));
     TRY(container_volumes_mount(container, &creation.patience, &creation.volumes));
     TRY(container_mounts_prepare(container, &creation.patience));
+    TRY(container_mounts_stage(container, &creation.patience, &creation.staged));
     TRY(container_host_find(container, &creation.patience, &creation.host));
     TRY(step_spec_and_create(&creation));
     FAILPOINT("sandboxd.container_create.after_create");
+    TRY(container_mounts_unstage(container, creation.staged, &creation.patience));
     TRY_TO(container_mounts_protect(container, &creation.patience), "mounts");
     return NULL;
 }

@@ -12,6 +12,7 @@ struct pod_namespaces {
     int ipc_fd; /* numbers in the shim, -1: the host's */
     int uts_fd;
     int pid_fd;
+    int user_fd;
     int target_fd;
     char *netns; /* NULL: the host's */
     char *shm;

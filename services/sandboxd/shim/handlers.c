@@ -28,6 +28,8 @@ step_handler *handler_find(uint32_t type)
         [SHIM_CHECK_PROPAGATION] = mount_propagation_check,
         [SHIM_READ_ONLY] = mount_read_only,
         [SHIM_IMAGE_VOLUME] = image_volume_mount,
+        [SHIM_STAGE_MOUNTS] = mounts_stage,
+        [SHIM_UNSTAGE_MOUNTS] = mounts_unstage,
     };
 
     return type < sizeof(handlers) / sizeof(handlers[0]) ? handlers[type] : NULL;

@@ -29,3 +29,5 @@ step_handler ports_claim;
 step_handler mount_propagation_check;
 step_handler mount_read_only;
 step_handler image_volume_mount;
+step_handler mounts_stage;
+step_handler mounts_unstage;

@@ -11,6 +11,7 @@ struct namespaces_wanted {
     bool uts;
     bool pid;               /* with a first process; field PID is its pid */
     const char *netns_path;
+    struct user_map user;   /* the owner of them all; made with the network namespace */
     const char *shm_path;   /* a tmpfs to mount there, or NULL */
     uint64_t shm_size;
     const char *hostname;

@@ -101,7 +101,8 @@ static void binds_collect(const struct spec_input *input, struct binds *binds)
     for (size_t i = 0; i < input->config->n_mounts; i++) {
         const Runtime__V1__Mount *mount = input->config->mounts[i];
         bool is_image = spec_mount_is_image(mount);
-        const char *source = is_image ? input->volume_paths[i] : mount->host_path;
+        const char *staged = input->mount_sources ? input->mount_sources[i] : NULL;
+        const char *source = is_image ? input->volume_paths[i] : staged ? staged : mount->host_path;
         binds_add(binds, (struct bind){path_clean(mount->container_path), source, mount->readonly || is_image, mount});
     }
     binds_add_own(binds, "/etc/hostname", input->pod->hostname_path, readonly);

@@ -68,7 +68,11 @@ struct error *spec_namespaces_add(const struct spec_input *input, json_t *list)
     const struct spec_pod *pod = input->pod;
     bool has_target = modes.pid == RUNTIME__V1__NAMESPACE_MODE__TARGET;
     autofree char *pid = fd_path(pod->shim_pid, has_target ? pod->target_fd : pod->pid_fd), *ipc = fd_path(pod->shim_pid, pod->ipc_fd),
-                  *uts = fd_path(pod->shim_pid, pod->uts_fd);
+                  *uts = fd_path(pod->shim_pid, pod->uts_fd), *user = fd_path(pod->shim_pid, pod->user_fd);
+    struct spec_user_map map;
+
+    if (spec_user_map(input->pod_config, &map))
+        TRY(add_mode(list, "user", RUNTIME__V1__NAMESPACE_MODE__POD, user));
 
     TRY(add_mode(list, "pid", modes.pid, pid));
     TRY(add_mode(list, "ipc", modes.ipc, ipc));

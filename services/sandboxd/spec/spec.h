@@ -35,6 +35,7 @@ struct spec_host {
     unsigned kernel_version; /* major << 8 | minor */
     uint64_t bounding_capabilities; /* the shim's bounding set: CapBnd of /proc/PID/status */
     int oom_score_adj_min;          /* lower values are raised to this: -1000, or our own where it can't be lowered */
+    const char *user_namespaces_refusal; /* why pods can't have user namespaces here; NULL: they can */
     const char *hostname;           /* for $HOSTNAME in pods on the host's network */
     const struct spec_device *devices; /* all that a privileged container gets */
     size_t device_count;
@@ -57,6 +58,7 @@ struct spec_pod {
     int ipc_fd;
     int uts_fd;
     int pid_fd; /* only where the pod shares one PID namespace */
+    int user_fd;   /* only where it has a user namespace */
     int target_fd; /* the PID namespace of the container that this one names as its target */
     const char *netns_path;
     const char *shm_path;
@@ -73,6 +75,7 @@ struct spec_input {
     const struct spec_host *host;
     const struct spec_pod *pod;
     const struct spec_found *found; /* NULL: nothing */
+    char *const *mount_sources; /* instead of each mount's host_path where not NULL; NULL: none instead */
     const char *rootfs_path;  /* absolute */
     char *const *volume_paths; /* per mount of the configuration, where an image is its source; NULL: none is */
     const char *cgroups_path; /* below each hierarchy's root: "/kubepods/pod1/CONTAINER" */
@@ -97,6 +100,18 @@ struct spec_namespaces {
 struct spec_namespaces spec_pod_namespaces(const Runtime__V1__PodSandboxConfig *config);
 struct spec_namespaces spec_container_namespaces(const Runtime__V1__ContainerConfig *config,
                                                  const Runtime__V1__PodSandboxConfig *pod_config);
+
+/* A pod's user namespace: 0 and what follows there are these of the host. False: it has the host's. Expects a validated
+ * configuration. */
+struct spec_user_map {
+    uint32_t uid_first, uid_count;
+    uint32_t gid_first, gid_count;
+};
+bool spec_user_map(const Runtime__V1__PodSandboxConfig *config, struct spec_user_map *ret);
+
+/* INVALID_ARGUMENT: who runs has a number that the pod's user namespace does not have. */
+struct error *spec_user_check(const struct user *user, const Runtime__V1__PodSandboxConfig *config)
+    __attribute__((warn_unused_result));
 
 /* How the configuration and the image say who runs: to be handed to user_resolve() with the container's passwd and
  * group. Borrows from both. INVALID_ARGUMENT for a group without a user. *ret_groups (CRI's supplemental groups) is to

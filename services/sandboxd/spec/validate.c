@@ -95,9 +95,6 @@ struct error *validate_namespaces(const Runtime__V1__NamespaceOption *options)
 {
     if (!options)
         return NULL;
-    const Runtime__V1__UserNamespace *user = options->userns_options;
-    if (user && (user->mode != RUNTIME__V1__NAMESPACE_MODE__NODE || user->n_uids || user->n_gids))
-        return validate_unsupported("namespace_options.userns_options");
     TRY(mode_check("network", options->network));
     TRY(mode_check("pid", options->pid));
     TRY(mode_check("ipc", options->ipc));

@@ -1,0 +1,136 @@
+/* A pod with a user namespace, a container's request, and a directory of the host's. */
+#pragma once
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "tests/integration/node_failpoints.h"
+
+/* Users and groups differ, so that nobody can take one for the other. */
+enum { UID_FIRST = 700000, GID_FIRST = 800000, ID_COUNT = 65536 };
+
+static const char *const sleeping[] = {"/bin/sleep", "1000", NULL};
+
+/* Mappings as the kubelet sends them. */
+struct user_options {
+    Runtime__V1__UserNamespace user;
+    Runtime__V1__IDMapping uid, gid;
+    Runtime__V1__IDMapping *uids[1], *gids[1];
+};
+
+struct scene {
+    struct fixture *fixture;
+    struct pod_request pod;
+    struct container_request container;
+    struct user_options options;
+    Runtime__V1__Mount mounts[2]; /* of the volume, at /mapped and at /plain */
+    Runtime__V1__Mount *mount_pointers[2];
+    char *pod_id;
+    char *volume;
+};
+
+static inline void user_options_init(struct user_options *options)
+{
+    options->user = (Runtime__V1__UserNamespace)RUNTIME__V1__USER_NAMESPACE__INIT;
+    options->uid = options->gid = (Runtime__V1__IDMapping)RUNTIME__V1__IDMAPPING__INIT;
+    options->uid.host_id = UID_FIRST, options->gid.host_id = GID_FIRST;
+    options->uid.length = options->gid.length = ID_COUNT;
+    options->uids[0] = &options->uid, options->gids[0] = &options->gid;
+    options->user.mode = RUNTIME__V1__NAMESPACE_MODE__POD;
+    options->user.uids = options->uids, options->user.gids = options->gids;
+    options->user.n_uids = options->user.n_gids = 1;
+}
+
+/* The pod's request, to be changed and sent by the caller. */
+static inline void scene_make(struct scene *scene, struct fixture *fixture, const char *name)
+{
+    *scene = (struct scene){.fixture = fixture};
+    user_options_init(&scene->options);
+    scene->volume = xasprintf("%s/volume-%s-%s", fixture->node.directory, name, fixture->handler ? fixture->handler : "any");
+    pod_request_init(&scene->pod, &fixture->node, name, false);
+    scene->pod.namespaces.userns_options = &scene->options.user;
+}
+
+static inline void scene_begin(struct scene *scene)
+{
+    scene->pod_id = pod_begin(scene->fixture, &scene->pod);
+    container_request_init(&scene->container, &scene->pod, scene->pod_id, "main", busybox, sleeping);
+    scene->container.namespaces.userns_options = &scene->options.user;
+}
+
+static inline void scene_open(struct scene *scene, struct fixture *fixture, const char *name)
+{
+    scene_make(scene, fixture, name);
+    scene_begin(scene);
+}
+
+static inline void scene_close(struct scene *scene)
+{
+    if (scene->pod_id) {
+        pod_end(scene->fixture, scene->pod_id);
+        container_request_fini(&scene->container);
+    }
+    pod_request_fini(&scene->pod);
+    free(scene->volume);
+}
+
+static inline void mount_fill(struct scene *scene, size_t i, const char *target, const char *source)
+{
+    Runtime__V1__Mount *mount = &scene->mounts[i];
+
+    *mount = (Runtime__V1__Mount)RUNTIME__V1__MOUNT__INIT;
+    mount->host_path = (char *)source;
+    mount->container_path = (char *)target;
+    scene->mount_pointers[i] = mount;
+}
+
+static inline void mount_map(struct scene *scene, size_t i)
+{
+    Runtime__V1__Mount *mount = &scene->mounts[i];
+
+    mount->uidmappings = scene->options.uids, mount->n_uidmappings = 1;
+    mount->gidmappings = scene->options.gids, mount->n_gidmappings = 1;
+}
+
+/* The volume, which only the host's root may enter, with a file of root's and one of 1000's. */
+static inline void volume_make(struct scene *scene)
+{
+    autofree char *script = xasprintf("mkdir -m 755 %s && cd %s && echo root > root && echo user > user && chown 1000:1000 user",
+                                      scene->volume, scene->volume);
+
+    assert_int_equal(system(script), 0);
+    mount_fill(scene, 0, "/mapped", scene->volume);
+    mount_map(scene, 0);
+    mount_fill(scene, 1, "/plain", scene->volume);
+    scene->container.config.mounts = scene->mount_pointers;
+    scene->container.config.n_mounts = 2;
+}
+
+static inline void owner_is(const char *path, uid_t uid, gid_t gid)
+{
+    struct stat about;
+
+    if (stat(path, &about) < 0)
+        fail_msg("%s: %s", path, strerror(errno));
+    if (about.st_uid != uid || about.st_gid != gid)
+        fail_msg("%s is %u's and %u's, not %u's and %u's", path, about.st_uid, about.st_gid, uid, gid);
+}
+
+static inline void volume_owner_is(const struct scene *scene, const char *name, uid_t uid, gid_t gid)
+{
+    autofree char *path = xasprintf("%s/%s", scene->volume, name);
+
+    owner_is(path, uid, gid);
+}
+
+/* The container's first process. */
+static inline pid_t container_pid(const struct scene *scene, const char *id)
+{
+    autofree char *path =
+        xasprintf("/sys/fs/cgroup/pids%s/%s/%s/cgroup.procs", scene->pod.cgroup, scene->pod_id, id);
+    autofree char *text = NULL;
+    size_t size = 0;
+
+    check(file_read_all(path, 4096, &text, &size));
+    return atoi(text);
+}
