@@ -98,8 +98,6 @@ static struct error *first_process_start(const struct namespaces_wanted *wanted,
         return error_errno(errno, "fork the pod's first process");
     if (pid == 0)
         first_process_become(procs);
-    autofree char *path = xasprintf("/proc/%d/ns/pid", pid);
-    hand_over(output, path);
     wire_put_u64(&output->fields, SHIM_TAG_PID, (uint64_t)pid);
     return NULL;
 }

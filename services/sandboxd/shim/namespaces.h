@@ -4,7 +4,7 @@
 #include "services/sandboxd/shim/job.h"
 #include "services/sandboxd/shim/pod.h"
 
-/* Input of namespaces_make: what is missing. Hands over fds in the order ipc, uts, pid for those that were asked. */
+/* Input of namespaces_make: what is missing. Hands over fds in the order ipc, uts for those that were asked. */
 struct namespaces_wanted {
     bool net;               /* pinned at netns_path */
     bool ipc;

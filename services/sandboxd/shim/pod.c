@@ -99,6 +99,15 @@ void pod_find_user_namespace(struct shim *shim)
     error_free(failure);
 }
 
+void pod_find_pid_namespace(struct shim *shim)
+{
+    struct pod *pod = &shim->pod;
+    autofree char *path = xasprintf("/proc/%d/ns/pid", pod->record.first.pid);
+
+    if (pod->pid_fd < 0 && process_id_is_alive(&pod->record.first))
+        pod->pid_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
 void pod_find_namespaces(struct shim *shim)
 {
     struct pod *pod = &shim->pod;
@@ -106,10 +115,7 @@ void pod_find_namespaces(struct shim *shim)
     pod_find_user_namespace(shim);
     find_namespace(shim, "ipc", pod->record.ipc_inode, &pod->ipc_fd);
     find_namespace(shim, "uts", pod->record.uts_inode, &pod->uts_fd);
-    if (pod->pid_fd < 0 && process_id_is_alive(&pod->record.first)) {
-        autofree char *path = xasprintf("/proc/%d/ns/pid", pod->record.first.pid);
-        pod->pid_fd = open(path, O_RDONLY | O_CLOEXEC);
-    }
+    pod_find_pid_namespace(shim);
 }
 
 bool pod_first_exited(struct shim *shim, pid_t pid)

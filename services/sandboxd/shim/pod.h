@@ -50,6 +50,9 @@ void pod_find_namespaces(struct shim *shim);
 /* Opens the pod's user namespace where it has one and it is not open; until it is made there is none to be found. */
 void pod_find_user_namespace(struct shim *shim);
 
+/* The same of the PID namespace of the pod's first process. */
+void pod_find_pid_namespace(struct shim *shim);
+
 /* Is pid the first process of the pod's PID namespace? Then it is reaped. */
 bool pod_first_exited(struct shim *shim, pid_t pid);
 

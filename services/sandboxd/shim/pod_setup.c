@@ -146,14 +146,13 @@ static struct error *setup_take(struct shim *shim, const struct setup *setup, st
         pod->ipc_fd = job_take_fd(job, next++);
     if (setup->wanted.uts)
         pod->uts_fd = job_take_fd(job, next++);
-    if (setup->wanted.pid)
-        pod->pid_fd = job_take_fd(job, next++);
     while (!failure && wire_next(&reader, &field, &failure))
         if (field.tag == SHIM_TAG_PID)
             failure = wire_u64(&field, &pid);
     TRY(failure);
     if (pid)
         TRY(process_id_read((pid_t)pid, &pod->record.first));
+    pod_find_pid_namespace(shim);
     pod->record.ipc_inode = pod->ipc_fd >= 0 ? fd_inode(pod->ipc_fd) : 0;
     pod->record.uts_inode = pod->uts_fd >= 0 ? fd_inode(pod->uts_fd) : 0;
     pod_find_user_namespace(shim);
