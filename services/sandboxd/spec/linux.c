@@ -130,7 +130,7 @@ static json_t *devices_list(const struct spec_input *input)
     for (size_t i = 0; spec_is_privileged(input->config) && i < host->device_count; i++)
         if (!devices_have(input->found, host->devices[i].path))
             json_array_append_new(list, device_object(&host->devices[i]));
-    for (size_t i = 0; input->found && i < input->found->device_count; i++)
+    for (size_t i = 0; input->found && !spec_devices_are_bound(input) && i < input->found->device_count; i++)
         json_array_append_new(list, device_object(&input->found->devices[i]));
     return list;
 }

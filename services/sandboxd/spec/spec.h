@@ -16,6 +16,7 @@
 /* A device node, of the host or as a container shall have it. */
 struct spec_device {
     const char *path;
+    const char *host_path; /* where a container's is on the host; NULL: at the same path */
     const char *access; /* of "rwm": what the container's cgroup lets it do; NULL: all */
     char type; /* 'c', 'b', 'p' */
     uint32_t major;

@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "tests/integration/node_failpoints.h"
+#include "tests/integration/session_node.h"
 
 /* Users and groups differ, so that nobody can take one for the other. */
 enum { UID_FIRST = 700000, GID_FIRST = 800000, ID_COUNT = 65536 };
 
-static const char *const sleeping[] = {"/bin/sleep", "1000", NULL};
+static const char *const user_sleeping[] = {"/bin/sleep", "1000", NULL};
 
 /* Mappings as the kubelet sends them. */
 struct user_options {
@@ -18,7 +18,7 @@ struct user_options {
     Runtime__V1__IDMapping *uids[1], *gids[1];
 };
 
-struct scene {
+struct user_pod {
     struct fixture *fixture;
     struct pod_request pod;
     struct container_request container;
@@ -42,68 +42,68 @@ static inline void user_options_init(struct user_options *options)
 }
 
 /* The pod's request, to be changed and sent by the caller. */
-static inline void scene_make(struct scene *scene, struct fixture *fixture, const char *name)
+static inline void user_pod_make(struct user_pod *user, struct fixture *fixture, const char *name)
 {
-    *scene = (struct scene){.fixture = fixture};
-    user_options_init(&scene->options);
-    scene->volume = xasprintf("%s/volume-%s-%s", fixture->node.directory, name, fixture->handler ? fixture->handler : "any");
-    pod_request_init(&scene->pod, &fixture->node, name, false);
-    scene->pod.namespaces.userns_options = &scene->options.user;
+    *user = (struct user_pod){.fixture = fixture};
+    user_options_init(&user->options);
+    user->volume = xasprintf("%s/volume-%s-%s", fixture->node.directory, name, fixture->handler ? fixture->handler : "any");
+    pod_request_init(&user->pod, &fixture->node, name, false);
+    user->pod.namespaces.userns_options = &user->options.user;
 }
 
-static inline void scene_begin(struct scene *scene)
+static inline void user_pod_begin(struct user_pod *user)
 {
-    scene->pod_id = pod_begin(scene->fixture, &scene->pod);
-    container_request_init(&scene->container, &scene->pod, scene->pod_id, "main", busybox, sleeping);
-    scene->container.namespaces.userns_options = &scene->options.user;
+    user->pod_id = pod_begin(user->fixture, &user->pod);
+    container_request_init(&user->container, &user->pod, user->pod_id, "main", busybox, user_sleeping);
+    user->container.namespaces.userns_options = &user->options.user;
 }
 
-static inline void scene_open(struct scene *scene, struct fixture *fixture, const char *name)
+static inline void user_pod_open(struct user_pod *user, struct fixture *fixture, const char *name)
 {
-    scene_make(scene, fixture, name);
-    scene_begin(scene);
+    user_pod_make(user, fixture, name);
+    user_pod_begin(user);
 }
 
-static inline void scene_close(struct scene *scene)
+static inline void user_pod_close(struct user_pod *user)
 {
-    if (scene->pod_id) {
-        pod_end(scene->fixture, scene->pod_id);
-        container_request_fini(&scene->container);
+    if (user->pod_id) {
+        pod_end(user->fixture, user->pod_id);
+        container_request_fini(&user->container);
     }
-    pod_request_fini(&scene->pod);
-    free(scene->volume);
+    pod_request_fini(&user->pod);
+    free(user->volume);
 }
 
-static inline void mount_fill(struct scene *scene, size_t i, const char *target, const char *source)
+static inline void mount_fill(struct user_pod *user, size_t i, const char *target, const char *source)
 {
-    Runtime__V1__Mount *mount = &scene->mounts[i];
+    Runtime__V1__Mount *mount = &user->mounts[i];
 
     *mount = (Runtime__V1__Mount)RUNTIME__V1__MOUNT__INIT;
     mount->host_path = (char *)source;
     mount->container_path = (char *)target;
-    scene->mount_pointers[i] = mount;
+    user->mount_pointers[i] = mount;
 }
 
-static inline void mount_map(struct scene *scene, size_t i)
+static inline void mount_map(struct user_pod *user, size_t i)
 {
-    Runtime__V1__Mount *mount = &scene->mounts[i];
+    Runtime__V1__Mount *mount = &user->mounts[i];
 
-    mount->uidmappings = scene->options.uids, mount->n_uidmappings = 1;
-    mount->gidmappings = scene->options.gids, mount->n_gidmappings = 1;
+    mount->uidmappings = user->options.uids, mount->n_uidmappings = 1;
+    mount->gidmappings = user->options.gids, mount->n_gidmappings = 1;
 }
 
 /* The volume, which only the host's root may enter, with a file of root's and one of 1000's. */
-static inline void volume_make(struct scene *scene)
+static inline void volume_make(struct user_pod *user)
 {
     autofree char *script = xasprintf("mkdir -m 755 %s && cd %s && echo root > root && echo user > user && chown 1000:1000 user",
-                                      scene->volume, scene->volume);
+                                      user->volume, user->volume);
 
     assert_int_equal(system(script), 0);
-    mount_fill(scene, 0, "/mapped", scene->volume);
-    mount_map(scene, 0);
-    mount_fill(scene, 1, "/plain", scene->volume);
-    scene->container.config.mounts = scene->mount_pointers;
-    scene->container.config.n_mounts = 2;
+    mount_fill(user, 0, "/mapped", user->volume);
+    mount_map(user, 0);
+    mount_fill(user, 1, "/plain", user->volume);
+    user->container.config.mounts = user->mount_pointers;
+    user->container.config.n_mounts = 2;
 }
 
 static inline void owner_is(const char *path, uid_t uid, gid_t gid)
@@ -116,18 +116,18 @@ static inline void owner_is(const char *path, uid_t uid, gid_t gid)
         fail_msg("%s is %u's and %u's, not %u's and %u's", path, about.st_uid, about.st_gid, uid, gid);
 }
 
-static inline void volume_owner_is(const struct scene *scene, const char *name, uid_t uid, gid_t gid)
+static inline void volume_owner_is(const struct user_pod *user, const char *name, uid_t uid, gid_t gid)
 {
-    autofree char *path = xasprintf("%s/%s", scene->volume, name);
+    autofree char *path = xasprintf("%s/%s", user->volume, name);
 
     owner_is(path, uid, gid);
 }
 
 /* The container's first process. */
-static inline pid_t container_pid(const struct scene *scene, const char *id)
+static inline pid_t container_pid(const struct user_pod *user, const char *id)
 {
     autofree char *path =
-        xasprintf("/sys/fs/cgroup/pids%s/%s/%s/cgroup.procs", scene->pod.cgroup, scene->pod_id, id);
+        xasprintf("/sys/fs/cgroup/pids%s/%s/%s/cgroup.procs", user->pod.cgroup, user->pod_id, id);
     autofree char *text = NULL;
     size_t size = 0;
 
