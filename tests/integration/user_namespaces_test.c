@@ -50,6 +50,7 @@ static void a_volumes_owners_are_mapped_where_it_is_asked_for(void **state)
 
     user_pod_open(&user, fixture, "volume");
     volume_make(&user);
+    volume_mounts(&user);
     autofree char *id = container_begin(fixture, &user.container);
     script_prints(fixture, id, "stat -c '%u:%g' /mapped /mapped/root /mapped/user", "0:0\n0:0\n1000:1000\n");
     script_prints(fixture, id, "stat -c '%u:%g' /plain /plain/root /plain/user", "65534:65534\n65534:65534\n65534:65534\n");
@@ -71,6 +72,7 @@ static void a_plain_volume_that_is_open_to_all_gets_the_hosts_numbers(void **sta
 
     user_pod_open(&user, fixture, "open");
     volume_make(&user);
+    volume_mounts(&user);
     assert_int_equal(chmod(user.volume, 0777), 0);
     autofree char *id = container_begin(fixture, &user.container);
     script_prints(fixture, id, "touch /plain/new; stat -c '%u:%g' /plain/new", "0:0\n");
@@ -86,6 +88,7 @@ static void sources_may_be_files_and_out_of_reach(void **state)
 
     user_pod_open(&user, fixture, "reach");
     volume_make(&user);
+    volume_mounts(&user);
     autofree char *closed = xasprintf("%s/closed", user.volume), *inside = xasprintf("%s/inside", closed),
                   *file = xasprintf("%s/root", user.volume);
     assert_int_equal(mkdir(closed, 0700), 0);
@@ -134,6 +137,7 @@ static void what_was_staged_is_gone_when_the_container_is_made(void **state)
 
     user_pod_open(&user, fixture, "staged");
     volume_make(&user);
+    volume_mounts(&user);
     autofree char *staged = xasprintf("shim/%s/mounts", user.pod_id);
     check(container_request_send(&user.container, fixture->node.client, &id));
     assert_int_equal(mounts_with(staged), 0);
@@ -150,6 +154,7 @@ static void a_file_system_that_cannot_map_is_named_and_nothing_stays(void **stat
 
     user_pod_open(&user, fixture, "refused");
     volume_make(&user);
+    volume_mounts(&user);
     mount_fill(&user, 1, "/proc-too", "/proc/sys");
     mount_map(&user, 1);
     check_refused(container_request_send(&user.container, fixture->node.client, &id), ERROR_FAILED_PRECONDITION,

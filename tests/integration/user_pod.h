@@ -25,6 +25,7 @@ struct user_pod {
     struct user_options options;
     Runtime__V1__Mount mounts[2]; /* of the volume, at /mapped and at /plain */
     Runtime__V1__Mount *mount_pointers[2];
+    char *name;
     char *pod_id;
     char *volume;
 };
@@ -47,15 +48,21 @@ static inline void user_pod_make(struct user_pod *user, struct fixture *fixture,
     *user = (struct user_pod){.fixture = fixture};
     user_options_init(&user->options);
     user->volume = xasprintf("%s/volume-%s-%s", fixture->node.directory, name, fixture->handler ? fixture->handler : "any");
-    pod_request_init(&user->pod, &fixture->node, name, false);
+    user->name = xstrdup(name);
+    pod_request_init(&user->pod, &fixture->node, user->name, false);
     user->pod.namespaces.userns_options = &user->options.user;
+}
+
+static inline void user_container_init(struct user_pod *user)
+{
+    container_request_init(&user->container, &user->pod, user->pod_id, "main", busybox, user_sleeping);
+    user->container.namespaces.userns_options = &user->options.user;
 }
 
 static inline void user_pod_begin(struct user_pod *user)
 {
     user->pod_id = pod_begin(user->fixture, &user->pod);
-    container_request_init(&user->container, &user->pod, user->pod_id, "main", busybox, user_sleeping);
-    user->container.namespaces.userns_options = &user->options.user;
+    user_container_init(user);
 }
 
 static inline void user_pod_open(struct user_pod *user, struct fixture *fixture, const char *name)
@@ -72,6 +79,7 @@ static inline void user_pod_close(struct user_pod *user)
     }
     pod_request_fini(&user->pod);
     free(user->volume);
+    free(user->name);
 }
 
 static inline void mount_fill(struct user_pod *user, size_t i, const char *target, const char *source)
@@ -99,6 +107,11 @@ static inline void volume_make(struct user_pod *user)
                                       user->volume, user->volume);
 
     assert_int_equal(system(script), 0);
+}
+
+/* It is at /mapped and at /plain. */
+static inline void volume_mounts(struct user_pod *user)
+{
     mount_fill(user, 0, "/mapped", user->volume);
     mount_map(user, 0);
     mount_fill(user, 1, "/plain", user->volume);
