@@ -146,6 +146,57 @@ static void what_was_staged_is_gone_when_the_container_is_made(void **state)
     user_pod_close(&user);
 }
 
+/* Mounts below the volume: they are there, later ones come where that is asked for, read-only is so all the way down, and the
+ * host's stay when what was staged goes. */
+static void mounts_below_a_volume_are_the_hosts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct user_pod user;
+
+    user_pod_open(&user, fixture, "below");
+    volume_make(&user);
+    volume_mounts(&user);
+    autofree char *prepare = xasprintf("mount --bind %s %s && mount --make-private %s && mount --make-shared %s && cd %s && "
+                                       "mkdir sub later && mount -t tmpfs none sub && chmod 777 sub",
+                                       user.volume, user.volume, user.volume, user.volume, user.volume);
+    autofree char *late = xasprintf("mount -t tmpfs -o mode=755 none %s/later", user.volume), *finish = xasprintf("umount -R %s", user.volume);
+    assert_int_equal(system(prepare), 0);
+    user.mounts[0].propagation = RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_HOST_TO_CONTAINER;
+    mount_fill(&user, 1, "/still", user.volume);
+    mount_map(&user, 1);
+    user.mounts[1].readonly = user.mounts[1].recursive_read_only = true;
+    autofree char *id = container_begin(fixture, &user.container);
+    autofree char *below = xasprintf("%s/sub ", user.volume);
+    assert_int_equal(mounts_with(below), 1);
+    assert_int_equal(system(late), 0);
+    script_prints(fixture, id, "grep -c -e ' /mapped/sub ' -e ' /mapped/later ' /proc/mounts; touch /mapped/sub/x && echo made; "
+                               "touch /still/sub/y 2>/dev/null || echo refused", "2\nmade\nrefused\n");
+    check(workload_remove(&fixture->work, id));
+    assert_int_equal(mounts_with(below), 1);
+    assert_int_equal(system(finish), 0);
+    user_pod_close(&user);
+}
+
+static void an_images_files_are_roots_in_a_volume_too(void **state)
+{
+    static Runtime__V1__ImageSpec image = RUNTIME__V1__IMAGE_SPEC__INIT;
+    struct fixture *fixture = *state;
+    struct user_pod user;
+
+    image.image = (char *)busybox;
+    user_pod_open(&user, fixture, "image");
+    volume_make(&user);
+    volume_mounts(&user);
+    mount_fill(&user, 1, "/image", "");
+    mount_map(&user, 1);
+    user.mounts[1].image = &image;
+    user.mounts[1].readonly = true;
+    autofree char *id = container_begin(fixture, &user.container);
+    script_prints(fixture, id, "stat -c '%u:%g %a' /image/etc /image/etc/passwd; touch /image/x 2>/dev/null || echo refused",
+                  "0:0 755\n0:0 644\nrefused\n");
+    user_pod_close(&user);
+}
+
 static void a_file_system_that_cannot_map_is_named_and_nothing_stays(void **state)
 {
     struct fixture *fixture = *state;
@@ -532,6 +583,8 @@ int main(void)
         WITH_EACH_RUNTIME(sources_may_be_files_and_out_of_reach),
         WITH_EACH_RUNTIME(the_pods_files_are_the_containers),
         NODE_TEST(what_was_staged_is_gone_when_the_container_is_made),
+        WITH_EACH_RUNTIME(mounts_below_a_volume_are_the_hosts),
+        WITH_EACH_RUNTIME(an_images_files_are_roots_in_a_volume_too),
         NODE_TEST(a_file_system_that_cannot_map_is_named_and_nothing_stays),
         WITH_EACH_RUNTIME(all_namespaces_belong_to_the_pods_user_namespace),
         WITH_EACH_RUNTIME(a_shared_pid_namespace_has_nobody_of_the_hosts),

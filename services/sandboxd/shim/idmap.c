@@ -9,6 +9,16 @@
 
 #include "common/fd.h"
 
+/* What is unmounted of the copy must not be unmounted of what was copied, as it is where both are peers. */
+static struct error *copy_follow(int fd, const char *path)
+{
+    struct mount_attr attributes = {.propagation = MS_SLAVE};
+
+    if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof(attributes)) < 0)
+        return error_errno(errno, "make the copy of %s a slave", path);
+    return NULL;
+}
+
 struct error *idmap_clone(const char *path, bool is_recursive, int user_fd, int *ret_fd)
 {
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_fd};
@@ -17,6 +27,7 @@ struct error *idmap_clone(const char *path, bool is_recursive, int user_fd, int 
 
     if (fd < 0)
         return error_errno(errno, "copy the mount of %s", path);
+    TRY(copy_follow(fd, path));
     if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) == 0) {
         *ret_fd = TAKE_FD(fd);
         return NULL;

@@ -124,6 +124,8 @@ struct error *validate_mount_mappings(const Runtime__V1__Mount *mount, const Run
 
     if (!mount->n_uidmappings && !mount->n_gidmappings)
         return NULL;
+    if (mount->propagation == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_BIDIRECTIONAL)
+        return validate_unsupported("propagation: PROPAGATION_BIDIRECTIONAL with uidMappings and gidMappings");
     if (is_asked_for(user) && is_same(mount->uidmappings, mount->n_uidmappings, user->uids, user->n_uids) &&
         is_same(mount->gidmappings, mount->n_gidmappings, user->gids, user->n_gids))
         return NULL;

@@ -82,6 +82,10 @@ static void a_mounts_mappings_are_the_pods(void **state)
 #define MOUNTED f.config.mounts = mounts; f.config.n_mounts = 1
     ASSERT_TAKEN(container, WITH(MOUNTED));
     ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "mounts of /data: uidMappings and gidMappings are not those", MOUNTED);
+    m.propagation = RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_BIDIRECTIONAL;
+    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "PROPAGATION_BIDIRECTIONAL with uidMappings", WITH(MOUNTED));
+    m.propagation = RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_HOST_TO_CONTAINER;
+    ASSERT_TAKEN(container, WITH(MOUNTED));
     m.n_gidmappings = 0;
     ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "uidMappings and gidMappings are not those", WITH(MOUNTED));
     m.n_gidmappings = 1;
@@ -138,6 +142,32 @@ static void config_json_names_the_namespace_its_mappings_and_the_staged_mounts(v
     json_decref(root);
 }
 
+static void devices_are_mounts_as_nobody_may_make_a_node(void **state)
+{
+    (void)state;
+    struct asked a;
+    struct fixture f;
+    const struct spec_device device = {.path = "/dev/mine", .host_path = "/dev/zero", .type = 'c', .major = 1, .minor = 5, .mode = 0666};
+    const struct spec_found found = {.devices = &device, .device_count = 1};
+
+    fixture_init(&f);
+    f.input.found = &found;
+    json_t *root = fixture_build(&f);
+    assert_int_equal(json_array_size(at(root, "linux.devices")), 1);
+    json_decref(root);
+    WITH({});
+    f.pod.user_fd = 12;
+    root = fixture_build(&f);
+    assert_null(at(root, "linux.devices"));
+    json_t *mount = json_array_get(at(root, "mounts"), json_array_size(at(root, "mounts")) - 1);
+    for (size_t i = 0; i < json_array_size(at(root, "mounts")); i++)
+        if (strcmp(json_string_value(json_object_get(json_array_get(at(root, "mounts"), i), "destination")), "/dev/mine") == 0)
+            mount = json_array_get(at(root, "mounts"), i);
+    assert_json(mount, "source", "\"/dev/zero\"");
+    assert_int_equal(json_array_size(at(root, "linux.resources.devices")), 2); /* the cgroup lets it in all the same */
+    json_decref(root);
+}
+
 static void a_missing_user_namespace_never_becomes_the_hosts(void **state)
 {
     (void)state;
@@ -161,6 +191,7 @@ int main(void)
         cmocka_unit_test(a_mounts_mappings_are_the_pods),
         cmocka_unit_test(who_runs_is_in_the_namespace),
         cmocka_unit_test(config_json_names_the_namespace_its_mappings_and_the_staged_mounts),
+        cmocka_unit_test(devices_are_mounts_as_nobody_may_make_a_node),
         cmocka_unit_test(a_missing_user_namespace_never_becomes_the_hosts),
     };
 
