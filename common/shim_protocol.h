@@ -57,6 +57,8 @@ enum shim_type {
     SHIM_STAGE_MOUNTS,  /* CONTAINER, MOUNT_SOURCE*: host paths, each mounted with its owners mapped by the pod's user namespace, until
                            UNSTAGE_MOUNTS or DELETE. Idempotent. RESULT: PATH, below which they are 0, 1, 2, ... */
     SHIM_UNSTAGE_MOUNTS, /* CONTAINER. Idempotent. RESULT */
+    SHIM_COMPLETE_MOUNTS, /* CONTAINER, created; of each of its mounts FLAGS (SHIM_MOUNT_*), MOUNT_SOURCE, PATH: what is mounted below the source
+                           is mounted below PATH where the OCI runtime has not done so. Idempotent. RESULT */
 
     /* shim to sandboxd */
     SHIM_RESULT = 64,
@@ -76,6 +78,8 @@ enum shim_container_state {
 
 enum { SHIM_NAMESPACE_HOST = 0, SHIM_NAMESPACE_OWN = 1 };
 enum { SHIM_FLAG_TERMINAL = 1, SHIM_FLAG_STDIN = 2, SHIM_FLAG_STDIN_ONCE = 4, SHIM_FLAG_ATTACH = 8 /* output can be attached to, log or not */ };
+
+enum { SHIM_MOUNT_PRIVATE, SHIM_MOUNT_SLAVE, SHIM_MOUNT_SHARED };
 
 /* POD_STATE bits */
 enum { SHIM_POD_IS_SET_UP = 1, SHIM_POD_IS_TORN_DOWN = 2 };

@@ -156,6 +156,37 @@ struct error *container_mounts_unstage(struct container *container, const struct
     return NULL;
 }
 
+static uint64_t shim_propagation(const Runtime__V1__Mount *mount)
+{
+    switch (mount->propagation) {
+    case RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_HOST_TO_CONTAINER:
+        return SHIM_MOUNT_SLAVE;
+    case RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_BIDIRECTIONAL:
+        return SHIM_MOUNT_SHARED;
+    default:
+        return SHIM_MOUNT_PRIVATE;
+    }
+}
+
+struct error *container_mounts_complete(struct container *container, const struct shim_patience *patience)
+{
+    const Runtime__V1__ContainerConfig *config = container->config;
+    struct wire_writer fields = {0};
+    struct spec_user_map map;
+
+    if (!spec_user_map(container->pod->config, &map) || !config->n_mounts)
+        return NULL;
+    wire_put_string(&fields, SHIM_TAG_CONTAINER, container->record->id);
+    for (size_t i = 0; i < config->n_mounts; i++) {
+        if (spec_mount_is_image(config->mounts[i]))
+            continue;
+        wire_put_u64(&fields, SHIM_TAG_FLAGS, shim_propagation(config->mounts[i]));
+        wire_put_string(&fields, SHIM_TAG_MOUNT_SOURCE, config->mounts[i]->host_path);
+        wire_put_string(&fields, SHIM_TAG_PATH, config->mounts[i]->container_path);
+    }
+    return step_call(container, "complete", SHIM_COMPLETE_MOUNTS, &fields, patience);
+}
+
 struct error *container_mounts_protect(struct container *container, const struct shim_patience *patience)
 {
     const Runtime__V1__ContainerConfig *config = container->config;
@@ -178,7 +209,7 @@ struct error *container_mounts_protect(struct container *container, const struct
 
 void container_mounts_forget_steps(struct container *container)
 {
-    static const char *const steps[] = {"mounts", "propagation", "stage", "unstage", "read-only"};
+    static const char *const steps[] = {"mounts", "propagation", "stage", "unstage", "complete", "read-only"};
 
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         shim_client_ack(pod_shim(container->pod), step_of(container, steps[i]));

@@ -23,6 +23,10 @@ struct error *container_mounts_stage(struct container *container, const struct s
 struct error *container_mounts_unstage(struct container *container, const struct container_staged *staged,
                                        const struct shim_patience *patience) __attribute__((warn_unused_result));
 
+/* After it: of a pod with a user namespace, what is mounted below its volumes, which not every runtime brings. */
+struct error *container_mounts_complete(struct container *container, const struct shim_patience *patience)
+    __attribute__((warn_unused_result));
+
 /* After it, before anything runs: what is to be read-only recursively becomes so. */
 struct error *container_mounts_protect(struct container *container, const struct shim_patience *patience)
     __attribute__((warn_unused_result));

@@ -295,6 +295,7 @@ struct error *container_create_steps(struct container *container)
     TRY(step_spec_and_create(&creation));
     FAILPOINT("sandboxd.container_create.after_create");
     TRY(container_mounts_unstage(container, creation.staged, &creation.patience));
+    TRY_TO(container_mounts_complete(container, &creation.patience), "mounts");
     TRY_TO(container_mounts_protect(container, &creation.patience), "mounts");
     return NULL;
 }

@@ -18,7 +18,7 @@ static struct error *life_begin(struct life *life)
     struct cri_client *client = user->fixture->node.client;
     struct workload work = {.node = &user->fixture->node, .client = client};
 
-    user->pod.request.runtime_handler = (char *)user->fixture->handler;
+    user->pod.request.runtime_handler = (char *)(user->fixture->handler ? user->fixture->handler : "");
     TRY(pod_request_send(&user->pod, client, &user->pod_id));
     user_container_init(user);
     volume_mounts(user);
@@ -128,6 +128,31 @@ static void a_successor_without_a_store_finds_the_user_namespace(void **state)
     user_pod_close(&user);
 }
 
+/* Only crun leaves any to the shim. */
+static void the_shim_may_die_before_mounts_below_a_volume_are_there(void **state)
+{
+    static const char *const point = "shim.complete.before_mount";
+    struct fixture *fixture = *state;
+    struct user_pod user;
+    struct life life = {.user = &user};
+    pthread_t thread;
+
+    user_pod_name(&user, fixture, point);
+    autofree char *prepare = xasprintf("cd %s && mkdir a b && mount -t tmpfs none a && mount -t tmpfs none b", user.volume);
+    autofree char *finish = xasprintf("umount %s/a %s/b", user.volume, user.volume);
+    assert_int_equal(system(prepare), 0);
+    failpoint_set(point, "stop");
+    assert_int_equal(pthread_create(&thread, NULL, life_run, &life), 0);
+    failpoint_wait(point);
+    check(node_kill(&fixture->node, "shim"));
+    pthread_join(thread, NULL);
+    check(life.error);
+    script_prints(fixture, life.id, "grep -c -E ' /(mapped|plain)/[ab] ' /proc/mounts", "4\n");
+    assert_int_equal(system(finish), 0);
+    free(life.id);
+    user_pod_close(&user);
+}
+
 static void *removal_run(void *argument)
 {
     struct life *life = argument;
@@ -166,6 +191,8 @@ int main(void)
         NODE_TEST(sandboxd_may_die_at_each_step),
         NODE_TEST(a_successor_without_a_store_finds_the_user_namespace),
         NODE_TEST(the_shim_may_die_while_a_container_goes),
+        {"the_shim_may_die_before_mounts_below_a_volume_are_there (crun)", the_shim_may_die_before_mounts_below_a_volume_are_there, with_crun,
+         pods_sweep, NULL},
     };
 
     cmocka_set_test_filter(getenv("BULKHEAD_TEST_FILTER"));

@@ -157,7 +157,7 @@ static void mounts_below_a_volume_are_the_hosts(void **state)
     volume_make(&user);
     volume_mounts(&user);
     autofree char *prepare = xasprintf("mount --bind %s %s && mount --make-private %s && mount --make-shared %s && cd %s && "
-                                       "mkdir sub later && mount -t tmpfs none sub && chmod 777 sub",
+                                       "mkdir sub later && mount -t tmpfs none sub && chmod 777 sub && mkdir sub/deep && mount -t tmpfs none sub/deep",
                                        user.volume, user.volume, user.volume, user.volume, user.volume);
     autofree char *late = xasprintf("mount -t tmpfs -o mode=755 none %s/later", user.volume), *finish = xasprintf("umount -R %s", user.volume);
     assert_int_equal(system(prepare), 0);
@@ -169,8 +169,8 @@ static void mounts_below_a_volume_are_the_hosts(void **state)
     autofree char *below = xasprintf("%s/sub ", user.volume);
     assert_int_equal(mounts_with(below), 1);
     assert_int_equal(system(late), 0);
-    script_prints(fixture, id, "grep -c -e ' /mapped/sub ' -e ' /mapped/later ' /proc/mounts; touch /mapped/sub/x && echo made; "
-                               "touch /still/sub/y 2>/dev/null || echo refused", "2\nmade\nrefused\n");
+    script_prints(fixture, id, "grep -c -e ' /mapped/sub ' -e ' /mapped/sub/deep ' -e ' /mapped/later ' /proc/mounts; touch /mapped/sub/x && echo made; "
+                               "touch /still/sub/y 2>/dev/null || echo refused", "3\nmade\nrefused\n");
     check(workload_remove(&fixture->work, id));
     assert_int_equal(mounts_with(below), 1);
     assert_int_equal(system(finish), 0);

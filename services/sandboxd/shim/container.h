@@ -101,6 +101,9 @@ char *container_fifo_path(const struct shim *shim, const struct container *conta
  * where it does not run. */
 struct error *container_pid_namespace(struct shim *shim, const char *id, int *ret_fd) __attribute__((warn_unused_result));
 
+/* A task comes into the mount namespace of a container that lives, its root there. NOT_FOUND where it does not. */
+struct error *container_enter_mounts(const struct shim *shim, const char *id) __attribute__((warn_unused_result));
+
 /* --- its exit: container_exit.c ----------------------------------------------------------------------------------- */
 
 /* A child of ours is a zombie (not yet reaped): notes the exit, reaps, kills the rest, drains, tells. */

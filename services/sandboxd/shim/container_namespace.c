@@ -1,5 +1,7 @@
-/* How a container's PID namespace is held for others that join it. */
+/* How the shim comes at namespaces of its containers. */
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 
 #include "common/failpoint.h"
 #include "common/memory.h"
@@ -31,5 +33,18 @@ struct error *container_pid_namespace(struct shim *shim, const char *id, int *re
         FAILPOINT("shim.setup.after_target");
     }
     *ret_fd = container->fds[CONTAINER_PID_NAMESPACE];
+    return NULL;
+}
+
+struct error *container_enter_mounts(const struct shim *shim, const char *id)
+{
+    const struct container *container = container_find(shim, id);
+
+    if (!container || !container_lives(container))
+        return error_new(ERROR_NOT_FOUND, "container %s does not live", id);
+    autofree char *path = xasprintf("/proc/%d/ns/mnt", container->record.process.pid);
+    autoclose int namespace = open(path, O_RDONLY | O_CLOEXEC);
+    if (namespace < 0 || setns(namespace, CLONE_NEWNS) < 0)
+        return error_errno(errno, "enter the mount namespace of container %s", id);
     return NULL;
 }

@@ -30,6 +30,7 @@ step_handler *handler_find(uint32_t type)
         [SHIM_IMAGE_VOLUME] = image_volume_mount,
         [SHIM_STAGE_MOUNTS] = mounts_stage,
         [SHIM_UNSTAGE_MOUNTS] = mounts_unstage,
+        [SHIM_COMPLETE_MOUNTS] = mounts_complete,
     };
 
     return type < sizeof(handlers) / sizeof(handlers[0]) ? handlers[type] : NULL;

@@ -31,3 +31,4 @@ step_handler mount_read_only;
 step_handler image_volume_mount;
 step_handler mounts_stage;
 step_handler mounts_unstage;
+step_handler mounts_complete;

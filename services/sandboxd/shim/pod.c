@@ -112,7 +112,6 @@ void pod_find_namespaces(struct shim *shim)
 {
     struct pod *pod = &shim->pod;
 
-    pod_find_user_namespace(shim);
     find_namespace(shim, "ipc", pod->record.ipc_inode, &pod->ipc_fd);
     find_namespace(shim, "uts", pod->record.uts_inode, &pod->uts_fd);
     pod_find_pid_namespace(shim);
