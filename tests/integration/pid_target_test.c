@@ -183,8 +183,8 @@ static void a_target_that_ends_on_the_way_is_told_as_such(void **state)
     failpoint_set("shim.create.before_run", "stop");
     assert_int_equal(pthread_create(&thread, NULL, creation_run, &creation), 0);
     failpoint_wait("shim.create.before_run");
-    autofree char *script = xasprintf("kill -9 $(cat /sys/fs/cgroup/pids%s/%s/%s/cgroup.procs)", scene.pod.cgroup, scene.pod_id,
-                                      scene.target_id);
+    autofree char *script = xasprintf("p=/sys/fs/cgroup/pids; [ -d $p ] || p=/sys/fs/cgroup; kill -9 $(cat $p%s/%s/%s/cgroup.procs)",
+                                      scene.pod.cgroup, scene.pod_id, scene.target_id);
     assert_int_equal(system(script), 0);
     kill(node_process(&scene.fixture->node, "shim"), SIGCONT);
     pthread_join(thread, NULL);

@@ -139,8 +139,8 @@ static inline void volume_owner_is(const struct user_pod *user, const char *name
 /* The container's first process. */
 static inline pid_t container_pid(const struct user_pod *user, const char *id)
 {
-    autofree char *path =
-        xasprintf("/sys/fs/cgroup/pids%s/%s/%s/cgroup.procs", user->pod.cgroup, user->pod_id, id);
+    const char *hierarchy = access("/sys/fs/cgroup/pids", F_OK) == 0 ? "/pids" : "";
+    autofree char *path = xasprintf("/sys/fs/cgroup%s%s/%s/%s/cgroup.procs", hierarchy, user->pod.cgroup, user->pod_id, id);
     autofree char *text = NULL;
     size_t size = 0;
 
