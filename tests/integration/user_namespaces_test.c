@@ -179,6 +179,23 @@ static void mounts_below_a_volume_are_the_hosts(void **state)
     user_pod_close(&user);
 }
 
+/* As monitoring has it. */
+static void the_hosts_root_may_be_a_volume(void **state)
+{
+    struct fixture *fixture = *state;
+    struct user_pod user;
+
+    user_pod_open(&user, fixture, "host");
+    volume_make(&user);
+    volume_mounts(&user);
+    mount_fill(&user, 1, "/host", "/");
+    user.mounts[1].readonly = true;
+    autofree char *id = container_begin(fixture, &user.container);
+    script_prints(fixture, id, "test -d /host/proc/1 && echo proc; test -c /host/dev/null && echo dev; touch /host/x 2>/dev/null || echo refused",
+                  "proc\ndev\nrefused\n");
+    user_pod_close(&user);
+}
+
 static void an_images_files_are_roots_in_a_volume_too(void **state)
 {
     static Runtime__V1__ImageSpec image = RUNTIME__V1__IMAGE_SPEC__INIT;
@@ -581,6 +598,7 @@ int main(void)
         WITH_EACH_RUNTIME(the_pods_files_are_the_containers),
         NODE_TEST(what_was_staged_is_gone_when_the_container_is_made),
         WITH_EACH_RUNTIME(mounts_below_a_volume_are_the_hosts),
+        WITH_EACH_RUNTIME(the_hosts_root_may_be_a_volume),
         WITH_EACH_RUNTIME(an_images_files_are_roots_in_a_volume_too),
         NODE_TEST(a_file_system_that_cannot_map_is_named_and_nothing_stays),
         WITH_EACH_RUNTIME(all_namespaces_belong_to_the_pods_user_namespace),

@@ -34,11 +34,17 @@ struct belows {
     size_t count;
 };
 
+/* A path's length in the paths of what is inside: all is inside of "/". */
+static size_t top_length(const char *top)
+{
+    return strcmp(top, "/") == 0 ? 0 : strlen(top);
+}
+
 static bool is_inside(const char *path, const char *top)
 {
-    size_t length = strlen(top);
+    size_t length = top_length(top);
 
-    return strncmp(path, top, length) == 0 && path[length] == '/';
+    return strncmp(path, top, length) == 0 && path[length] == '/' && path[length + 1];
 }
 
 /* Of the volume whose first is that. */
@@ -67,13 +73,13 @@ static struct error *below_add(struct belows *belows, const char *mount, char *t
 {
     if (belows->count == BELOW_MAX)
         return error_new(ERROR_RESOURCE_EXHAUSTED, "more than %d mounts below the volumes", BELOW_MAX);
-    struct below *below = &belows->list[belows->count];
-    *below = (struct below){.source = xstrdup(mount), .target = target};
-    below->fd = (int)syscall(SYS_open_tree, AT_FDCWD, mount, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-    if (below->fd < 0)
+    int fd = (int)syscall(SYS_open_tree, AT_FDCWD, mount, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    if (fd < 0 && errno == ENOENT) /* gone meanwhile, or hidden by another */
+        return NULL;
+    if (fd < 0)
         return error_errno(errno, "copy the mount %s", mount);
-    belows->count++;
-    return propagation_set(below->fd, propagation);
+    belows->list[belows->count++] = (struct below){.fd = fd, .source = xstrdup(mount), .target = target};
+    return propagation_set(fd, propagation);
 }
 
 /* Mounts come in mountinfo behind those that they are on. */
@@ -89,7 +95,7 @@ static struct error *source_find(const char *mounts, const char *source, const c
     for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         char mount[PATH_SIZE];
         if (mountinfo_path(line, mount) && is_inside(mount, top) && !has_source(belows, first, mount))
-            TRY(below_add(belows, mount, xasprintf("%s%s", target, mount + strlen(top)), propagation));
+            TRY(below_add(belows, mount, xasprintf("%s%s", target, mount + top_length(top)), propagation));
     }
     return NULL;
 }
@@ -123,6 +129,8 @@ static struct error *below_attach(const struct below *below)
     autoclose int target = (int)syscall(SYS_openat2, AT_FDCWD, below->target, &how, sizeof(how));
     struct statx about;
 
+    if (target < 0 && (errno == ENOENT || errno == ENOTDIR)) /* hidden by another mount of the container's */
+        return NULL;
     if (target < 0 || statx(target, "", AT_EMPTY_PATH, STATX_TYPE, &about) < 0)
         return error_errno(errno, "open %s in the container", below->target);
     if (about.stx_attributes & STATX_ATTR_MOUNT_ROOT)
