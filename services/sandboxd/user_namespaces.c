@@ -36,27 +36,30 @@ static struct error *overlay_try(const char *layer, const char *directory, struc
     return NULL;
 }
 
-static int proc_try(const char *path)
+static int proc_try(void)
 {
     int status = 0;
     pid_t pid = fork();
 
     if (pid == 0)
-        _exit(mount("proc", path, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 ? errno : 0);
+        _exit(mount("proc", ".", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 ? errno : 0);
     if (pid < 0 || waitpid(pid, &status, 0) < 0)
         return errno;
     return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
 }
 
-/* Where /proc or /sys is covered in part, as in many containers, the kernel refuses fresh ones to a user namespace. */
-static struct error *mounts_try(int user_fd, const char *path)
+/* Where /proc or /sys is covered in part, as in many containers, the kernel refuses fresh ones to a user namespace. By "." as its
+ * root need not reach the directory by its path. */
+static struct error *mounts_try(int user_fd, const char *directory)
 {
+    if (chdir(directory) < 0)
+        return error_errno(errno, "enter %s", directory);
     TRY(user_namespace_become(user_fd));
     if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID) < 0)
         return error_errno(errno, "unshare");
-    if (mount("sysfs", path, "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL) < 0)
+    if (mount("sysfs", ".", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL) < 0)
         return error_errno(errno, "mount /sys");
-    int reason = proc_try(path);
+    int reason = proc_try();
     return reason ? error_errno(reason, "mount /proc") : NULL;
 }
 
