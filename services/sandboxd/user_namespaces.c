@@ -19,7 +19,7 @@
 #include "services/sandboxd/shim/idmap_layers.h"
 #include "services/sandboxd/shim/user_namespace.h"
 
-enum { PROBE_LIMIT_MS = 5000, REASON_SIZE = 512 };
+enum { PROBE_LIMIT_MS = 20000 /* the supervisor gives a start 30 s */, REASON_SIZE = 512 };
 
 /* Any ids will do; these are the first that the kubelet gives. */
 static const struct user_map probe_map = {.uid_first = 65536, .uid_count = 65536, .gid_first = 65536, .gid_count = 65536};
