@@ -21,8 +21,9 @@ enum shim_type {
     SHIM_HELLO = 1,     /* GENERATION of sandboxd. Answer: a HELLO with PID, POD_STATE; then one CONTAINER per container (with a
                            pidfd where it lives), one RESULT per finished unacknowledged step, one STEP_RUNNING per running one, one END. */
     SHIM_ACK,           /* step: its result may be forgotten. No answer */
-    SHIM_POD_SETUP,     /* NETNS_MODE, IPC_MODE, PID_MODE, HOSTNAME, CGROUP (pod's path below each hierarchy), SHM_SIZE. Idempotent. RESULT:
-                           NETNS path (pinned), PID of the shim, IPC_FD, UTS_FD, PID_NS_FD numbers, SHM path */
+    SHIM_POD_SETUP,     /* NETNS_MODE, IPC_MODE, PID_MODE, UID_FIRST, UID_COUNT, GID_FIRST, GID_COUNT, HOSTNAME, CGROUP (pod's path below each hierarchy), SHM_SIZE; CONTAINER
+                           (optional): one whose PID namespace is wanted too. Idempotent. RESULT: NETNS path (pinned), PID of the shim,
+                           IPC_FD, UTS_FD, PID_NS_FD, USER_FD, TARGET_FD numbers, SHM path */
     SHIM_POD_TEARDOWN,  /* undo of all of POD_SETUP and of what is left of containers; idempotent */
     SHIM_QUIT,          /* the shim drops its store, removes STATE/shim/POD and ROOT/shim/POD, answers and ends */
     SHIM_RUN,           /* PROGRAM (absolute), ARG*, ENV*, STDIN, TIMEOUT_MS: runs a program (CNI plugin) to its end in POD/step, in the
@@ -59,6 +60,11 @@ enum shim_type {
     SHIM_MEASURE,       /* CONTAINER: walks its writable layer, and looks at its processes' descriptors; changes nothing, nobody waits for it to end
                            (it is in no STEP_RUNNING). RESULT: BYTES, INODES; FS_BYTES, FS_INODES, FS_INODES_FREE, FS_DEVICE; FDS, SOCKETS */
     SHIM_NET_FILE,      /* RESULT: fd 0: /proc/net/dev of the pod's network namespace; holds the namespace until it is closed */
+    SHIM_STAGE_MOUNTS,  /* CONTAINER, MOUNT_SOURCE*: host paths, each mounted with its owners mapped by the pod's user namespace, until
+                           UNSTAGE_MOUNTS or DELETE. Idempotent. RESULT: PATH, below which they are 0, 1, 2, ... */
+    SHIM_UNSTAGE_MOUNTS, /* CONTAINER. Idempotent. RESULT */
+    SHIM_COMPLETE_MOUNTS, /* CONTAINER, created; of each of its mounts FLAGS (SHIM_MOUNT_*), MOUNT_SOURCE, PATH: what is mounted below the source
+                           is mounted below PATH where the OCI runtime has not done so. Idempotent. RESULT */
 
     /* shim to sandboxd */
     SHIM_RESULT = 64,
@@ -80,6 +86,7 @@ enum { SHIM_NAMESPACE_HOST = 0, SHIM_NAMESPACE_OWN = 1 };
 enum { SHIM_FLAG_TERMINAL = 1, SHIM_FLAG_STDIN = 2, SHIM_FLAG_STDIN_ONCE = 4, SHIM_FLAG_ATTACH = 8 /* output can be attached to, log or not */ };
 
 enum { SHIM_SET_ALL = 1 /* goes on past what is refused, and reports the first of it: an undo */ };
+enum { SHIM_MOUNT_PRIVATE, SHIM_MOUNT_SLAVE, SHIM_MOUNT_SHARED };
 
 /* POD_STATE bits */
 enum { SHIM_POD_IS_SET_UP = 1, SHIM_POD_IS_TORN_DOWN = 2 };
@@ -149,4 +156,10 @@ enum shim_tag {
     SHIM_TAG_FDS,             /* u: open descriptors of all processes of the container */
     SHIM_TAG_SOCKETS,         /* u: sockets among them */
     SHIM_TAG_OOM_SCORE_ADJ,   /* s: "OLD NEW": of those processes of the container that have the old one */
+    SHIM_TAG_TARGET_FD,       /* u: as IPC_FD: the PID namespace of the CONTAINER that was asked for */
+    SHIM_TAG_USER_FD,         /* u: as IPC_FD */
+    SHIM_TAG_UID_FIRST,       /* u: the host's user that is 0 in the pod's user namespace; absent: it has none */
+    SHIM_TAG_UID_COUNT,       /* u: how many follow */
+    SHIM_TAG_GID_FIRST,       /* u: the same of groups */
+    SHIM_TAG_GID_COUNT,       /* u */
 };

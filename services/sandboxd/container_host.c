@@ -15,8 +15,10 @@ enum { FOUND_SIZE_MAX = 32 << 20 };
 
 void container_host_fini(struct container_host *host)
 {
-    for (size_t i = 0; i < host->found.device_count; i++)
+    for (size_t i = 0; i < host->found.device_count; i++) {
         free((char *)host->devices[i].path);
+        free((char *)host->devices[i].host_path);
+    }
     free(host->devices);
     free(host->seccomp_path);
     free(host->seccomp_text);
@@ -232,6 +234,7 @@ static void device_add(struct container_host *host, const Runtime__V1__Device *a
     while (is_inside && *below == '/')
         below++;
     own.path = is_inside ? xasprintf("%s/%s", asked->container_path, below) : xstrdup(asked->container_path);
+    own.host_path = xstrdup(device->path);
     own.access = asked->permissions[0] ? asked->permissions : NULL;
     host->devices = xreallocarray(host->devices, host->found.device_count + 1, sizeof(*host->devices));
     host->devices[host->found.device_count++] = own;

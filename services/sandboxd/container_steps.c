@@ -9,6 +9,7 @@
 #include "common/memory.h"
 #include "services/sandboxd/container_host.h"
 #include "services/sandboxd/container_mounts.h"
+#include "services/sandboxd/container_target.h"
 #include "services/sandboxd/container_volumes.h"
 #include "services/sandboxd/directory.h"
 #include "services/sandboxd/image_client.h"
@@ -27,7 +28,9 @@ struct creation {
     char **volumes; /* a path per mount whose source is an image */
     struct user *user;
     struct container_host host;
+    struct container_staged *staged; /* NULL: nothing is */
     int shim_pid; /* whose descriptors config.json names */
+    char *target; /* id of the container whose PID namespace it joins, or NULL */
 };
 
 static void creation_fini(struct creation *creation)
@@ -36,8 +39,10 @@ static void creation_fini(struct creation *creation)
         bulkhead__lease_image_reply__free_unpacked(creation->image, NULL);
     free(creation->rootfs);
     container_volumes_free(creation->container, creation->volumes);
+    free(creation->target);
     user_free(creation->user);
     container_host_fini(&creation->host);
+    container_staged_free(creation->staged);
 }
 
 static bool creation_is_over(void *argument)
@@ -126,6 +131,7 @@ static struct error *resolve_user(struct creation *creation, struct shim_reply *
     TRY_TO(account_file_read(passwd_fd, &passwd_data, &passwd), "the container's /etc/passwd");
     TRY_TO(account_file_read(group_fd, &group_data, &group), "the container's /etc/group");
     TRY(user_resolve(&request, &passwd, &group, &creation->user));
+    TRY(spec_user_check(creation->user, creation->container->pod->config));
     record_user(creation->container, creation->user);
     return NULL;
 }
@@ -157,16 +163,19 @@ static struct error *spec_text(struct creation *creation, const struct pod_names
     autofree char *resolv_conf = pod_path(container->pod, "resolv.conf");
     autofree char *hosts = pod_path(container->pod, "hosts");
     autofree char *hostname = pod_path(container->pod, "hostname");
+    const struct container_staged *staged = creation->staged;
     struct spec_pod pod = {
         .shim_pid = namespaces->shim_pid,
         .ipc_fd = namespaces->ipc_fd,
         .uts_fd = namespaces->uts_fd,
         .pid_fd = namespaces->pid_fd,
+        .user_fd = namespaces->user_fd,
+        .target_fd = namespaces->target_fd,
         .netns_path = namespaces->netns,
         .shm_path = namespaces->shm,
-        .resolv_conf_path = resolv_conf,
-        .hosts_path = hosts,
-        .hostname_path = hostname,
+        .resolv_conf_path = staged ? staged->resolv_conf : resolv_conf,
+        .hosts_path = staged ? staged->hosts : hosts,
+        .hostname_path = staged ? staged->hostname : hostname,
     };
     struct spec_input input = {
         .pod_config = container->pod->config,
@@ -175,6 +184,7 @@ static struct error *spec_text(struct creation *creation, const struct pod_names
         .host = &container->d->host,
         .pod = &pod,
         .found = &creation->host.found,
+        .mount_sources = staged ? staged->sources : NULL,
         .rootfs_path = creation->rootfs,
         .volume_paths = creation->volumes,
         .cgroups_path = container->record->cgroup,
@@ -190,7 +200,7 @@ static struct error *step_spec(struct creation *creation)
     auto_pod_namespaces namespaces = {0};
     autofree char *json = NULL;
 
-    TRY(pod_setup(container->pod, shim_step_new(), &creation->patience, &namespaces));
+    TRY(pod_setup(container->pod, shim_step_new(), creation->target, &creation->patience, &namespaces));
     creation->shim_pid = namespaces.shim_pid;
     TRY_TO(spec_text(creation, &namespaces, &json), "specification");
     TRY(directory_write(container->d->containers_fd, container->record->id, "config.json", json));
@@ -255,6 +265,10 @@ static struct error *step_spec_and_create(struct creation *creation)
         if (!failure || failure->code == ERROR_CANCELLED || failure->code == ERROR_DEADLINE_EXCEEDED)
             return failure;
         autoptr(error) spec_failure = step_spec(creation);
+        if (spec_failure && creation->target && spec_failure->code == ERROR_FAILED_PRECONDITION) {
+            error_free(failure); /* the target has ended meanwhile: what the runtime says of its namespace tells nobody that */
+            return TAKE(spec_failure);
+        }
         if (spec_failure || creation->shim_pid == shim_pid)
             return failure;
         error_free(failure);
@@ -269,15 +283,19 @@ struct error *container_create_steps(struct container *container)
         .patience = {.is_over = creation_is_over, .argument = container},
     };
 
+    TRY(container_target_find(container, &creation.target));
     FAILPOINT("sandboxd.container_create.before_image");
     TRY(step_image(&creation));
     FAILPOINT("sandboxd.container_create.before_rootfs");
     TRY(step_rootfs(&creation));
     TRY(container_volumes_mount(container, &creation.patience, &creation.volumes));
     TRY(container_mounts_prepare(container, &creation.patience));
+    TRY(container_mounts_stage(container, &creation.patience, &creation.staged));
     TRY(container_host_find(container, &creation.patience, &creation.host));
     TRY(step_spec_and_create(&creation));
     FAILPOINT("sandboxd.container_create.after_create");
+    TRY(container_mounts_unstage(container, creation.staged, &creation.patience));
+    TRY_TO(container_mounts_complete(container, &creation.patience), "mounts");
     TRY_TO(container_mounts_protect(container, &creation.patience), "mounts");
     return NULL;
 }

@@ -118,6 +118,14 @@ static void pod_show_network(const struct pod *pod, struct pod_status_parts *par
     parts->network.additional_ips = parts->ip_pointers;
 }
 
+static Runtime__V1__UserNamespace *pod_user_namespace(const struct pod *pod)
+{
+    const Runtime__V1__LinuxPodSandboxConfig *linux = pod->config->linux;
+    const Runtime__V1__LinuxSandboxSecurityContext *context = linux ? linux->security_context : NULL;
+
+    return context && context->namespace_options ? context->namespace_options->userns_options : NULL;
+}
+
 static void pod_show_linux(const struct pod *pod, struct pod_status_parts *parts)
 {
     struct spec_namespaces modes = spec_pod_namespaces(pod->config);
@@ -128,6 +136,7 @@ static void pod_show_linux(const struct pod *pod, struct pod_status_parts *parts
     parts->options.network = modes.network;
     parts->options.pid = modes.pid;
     parts->options.ipc = modes.ipc;
+    parts->options.userns_options = pod_user_namespace(pod);
     parts->namespaces.options = &parts->options;
     parts->linux.namespaces = &parts->namespaces;
 }

@@ -40,6 +40,7 @@ static size_t runtime_handlers(const struct sandboxd *d, Runtime__V1__RuntimeHan
 
     runtime__v1__runtime_handler_features__init(features);
     features->recursive_read_only_mounts = spec_has_recursive_read_only(&d->host); /* by the shim, whatever the runtime */
+    features->user_namespaces = d->host.user_namespaces_refusal == NULL;
     for (size_t i = 0; i <= d->config->runtime_count; i++) {
         bool is_default = i == d->config->runtime_count;
         if (is_default && !d->default_runtime)

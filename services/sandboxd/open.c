@@ -15,13 +15,18 @@
 #include "services/sandboxd/runtime.h"
 #include "services/sandboxd/sampler.h"
 #include "services/sandboxd/table.h"
+#include "services/sandboxd/user_namespaces.h"
 
 struct error *sandboxd_open(void *state, const struct service_context *context)
 {
     struct sandboxd *d = state;
+    autofree char *directory = config_root_path(context->config, "sandboxd");
 
-    (void)context;
-    return host_read(&d->host);
+    TRY(host_read(&d->host));
+    d->host.user_namespaces_refusal = user_namespaces_probe(context->config->root, directory);
+    if (d->host.user_namespaces_refusal)
+        log_warn("pods can't have user namespaces", "reason=%s", log_quote(d->host.user_namespaces_refusal));
+    return NULL;
 }
 
 static struct error *own_directory_open(int root_fd, const char *name, int *ret_fd)

@@ -32,6 +32,7 @@ add_library(bulkhead-sandboxd-parts STATIC
   ${CMAKE_CURRENT_LIST_DIR}/spec/seccomp_profile.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/spec.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/stop_signal.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/user_namespace.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/user_request.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/validate.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/validate_container.c
@@ -39,7 +40,7 @@ add_library(bulkhead-sandboxd-parts STATIC
 target_link_libraries(bulkhead-sandboxd-parts PUBLIC bulkhead-proto bulkhead-common PkgConfig::JANSSON PkgConfig::YAML)
 
 if(COMMAND bulkhead_unit_test)
-  foreach(test IN ITEMS cdi/cdi cni/cni cni/result files/files files/user spec/resources spec/seccomp spec/spec spec/validate)
+  foreach(test IN ITEMS cdi/cdi cni/cni cni/result files/files files/user spec/resources spec/seccomp spec/spec spec/user_namespace spec/validate)
     string(REPLACE "/" "-" name ${test})
     bulkhead_unit_test(sandboxd-${name} SOURCES sandboxd/${test}_test.c LIBS bulkhead-sandboxd-parts)
   endforeach()

@@ -143,6 +143,18 @@ static size_t sysctls_compose(const struct pod *pod, struct wire_writer *fields)
     return count;
 }
 
+static void user_map_compose(const struct pod *pod, struct wire_writer *fields)
+{
+    struct spec_user_map map;
+
+    if (!spec_user_map(pod->config, &map))
+        return;
+    wire_put_u64(fields, SHIM_TAG_UID_FIRST, map.uid_first);
+    wire_put_u64(fields, SHIM_TAG_UID_COUNT, map.uid_count);
+    wire_put_u64(fields, SHIM_TAG_GID_FIRST, map.gid_first);
+    wire_put_u64(fields, SHIM_TAG_GID_COUNT, map.gid_count);
+}
+
 static void setup_compose(struct pod *pod, struct wire_writer *fields)
 {
     struct spec_namespaces modes = spec_pod_namespaces(pod->config);
@@ -152,6 +164,7 @@ static void setup_compose(struct pod *pod, struct wire_writer *fields)
                  modes.ipc == RUNTIME__V1__NAMESPACE_MODE__NODE ? SHIM_NAMESPACE_HOST : SHIM_NAMESPACE_OWN);
     wire_put_u64(fields, SHIM_TAG_PID_MODE,
                  modes.pid == RUNTIME__V1__NAMESPACE_MODE__POD ? SHIM_NAMESPACE_OWN : SHIM_NAMESPACE_HOST);
+    user_map_compose(pod, fields);
     wire_put_string(fields, SHIM_TAG_HOSTNAME, pod_hostname(pod));
     wire_put_string(fields, SHIM_TAG_CGROUP, pod->record->cgroup);
     wire_put_u64(fields, SHIM_TAG_SHM_SIZE, 64 << 20);
@@ -173,21 +186,29 @@ static char *reply_copy(const struct shim_reply *reply, uint16_t tag)
     return text && *text ? xstrdup(text) : NULL;
 }
 
-struct error *pod_setup(struct pod *pod, uint64_t step, const struct shim_patience *patience, struct pod_namespaces *ret)
+struct error *pod_setup(struct pod *pod, uint64_t step, const char *target, const struct shim_patience *patience,
+                        struct pod_namespaces *ret)
 {
     struct shim_client *client = pod_shim(pod);
     struct wire_writer fields = {0};
     auto_shim_reply reply = {0};
 
     setup_compose(pod, &fields);
+    if (target)
+        wire_put_string(&fields, SHIM_TAG_CONTAINER, target);
     struct error *error = shim_client_call(client, step, SHIM_POD_SETUP, &fields, patience, &reply);
     wire_writer_fini(&fields);
-    TRY_TO(error, "set up the pod's namespaces and cgroup");
+    if (error) {
+        shim_client_ack(client, step); /* whoever asks again has it done again */
+        return error_wrap(error, "set up the pod's namespaces and cgroup");
+    }
     *ret = (struct pod_namespaces){
         .shim_pid = (int)shim_reply_u64(&reply, SHIM_TAG_PID),
         .ipc_fd = reply_fd_number(&reply, SHIM_TAG_IPC_FD),
         .uts_fd = reply_fd_number(&reply, SHIM_TAG_UTS_FD),
         .pid_fd = reply_fd_number(&reply, SHIM_TAG_PID_NS_FD),
+        .user_fd = reply_fd_number(&reply, SHIM_TAG_USER_FD),
+        .target_fd = reply_fd_number(&reply, SHIM_TAG_TARGET_FD),
         .netns = reply_copy(&reply, SHIM_TAG_NETNS),
         .shm = reply_copy(&reply, SHIM_TAG_SHM),
     };

@@ -12,15 +12,18 @@ struct pod_namespaces {
     int ipc_fd; /* numbers in the shim, -1: the host's */
     int uts_fd;
     int pid_fd;
+    int user_fd;
+    int target_fd;
     char *netns; /* NULL: the host's */
     char *shm;
 };
 void pod_namespaces_fini(struct pod_namespaces *namespaces);
 #define auto_pod_namespaces __attribute__((cleanup(pod_namespaces_fini))) struct pod_namespaces
 
-/* Makes what the pod's configuration asks for, or tells where it is: idempotent, so each create asks again. */
-struct error *pod_setup(struct pod *pod, uint64_t step, const struct shim_patience *patience, struct pod_namespaces *ret)
-    __attribute__((warn_unused_result));
+/* Makes what the pod's configuration asks for, or tells where it is: idempotent, so each create asks again. target: the id of a
+ * container whose PID namespace is wanted too (FAILED_PRECONDITION where it does not run), or NULL. */
+struct error *pod_setup(struct pod *pod, uint64_t step, const char *target, const struct shim_patience *patience,
+                        struct pod_namespaces *ret) __attribute__((warn_unused_result));
 
 /* Claims the pod's host ports, before any rule leads to it. FAILED_PRECONDITION: another has one. */
 struct error *pod_claim_ports(struct pod *pod, uint64_t step, const struct shim_patience *patience)

@@ -25,14 +25,17 @@ static bool creation_is_over(void *argument)
 static struct error *step_namespaces(struct pod *pod, const struct shim_patience *patience)
 {
     auto_pod_namespaces namespaces = {0};
+    struct spec_user_map map;
 
-    TRY(pod_setup(pod, shim_step_derive(pod->record->id, "setup", 0), patience, &namespaces));
+    TRY(pod_setup(pod, shim_step_derive(pod->record->id, "setup", 0), NULL, patience, &namespaces));
     pthread_mutex_lock(&pod->d->lock);
     text_set(&pod->record->netns, namespaces.netns);
     text_set(&pod->record->shm, namespaces.shm);
     pthread_mutex_unlock(&pod->d->lock);
     if (pod_has_network(pod) && !namespaces.netns)
         return error_new(ERROR_INTERNAL, "the shim made no network namespace");
+    if (spec_user_map(pod->config, &map) && namespaces.user_fd < 0)
+        return error_new(ERROR_INTERNAL, "the shim made no user namespace");
     return pod_save(pod);
 }
 

@@ -186,10 +186,10 @@ static void a_pod_asked_for_wrongly_is_refused_by_name_and_leaves_nothing(void *
         {pod_dns, ERROR_INVALID_ARGUMENT, "dns_config.servers"},
         {pod_no_mode, ERROR_INVALID_ARGUMENT, "namespace_options.ipc"},
         {pod_handler, ERROR_INVALID_ARGUMENT, "no runtime for \"gvisor\" is configured"},
-        {pod_target, ERROR_UNIMPLEMENTED, "namespace_options.pid"},
+        {pod_target, ERROR_INVALID_ARGUMENT, "namespace_options.pid: TARGET is no mode of a pod"},
         {pod_sysctls, ERROR_INVALID_ARGUMENT, "sysctls: net.core.somaxconn"},
         {pod_seccomp, ERROR_INVALID_ARGUMENT, "seccomp.localhost_ref"},
-        {pod_userns, ERROR_UNIMPLEMENTED, "userns_options"},
+        {pod_userns, ERROR_INVALID_ARGUMENT, "userns_options.uids: 0 mappings"},
     };
     struct fixture *fixture = *state;
 

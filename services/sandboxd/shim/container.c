@@ -16,7 +16,7 @@ static const char *const suffixes[CONTAINER_FD_COUNT] = {
     [CONTAINER_OUT] = "out",         [CONTAINER_ERR] = "err",          [CONTAINER_IN] = "in",
     [CONTAINER_STAGE_READ] = "sr",   [CONTAINER_STAGE_WRITE] = "sw",   [CONTAINER_NOTE] = "note",
     [CONTAINER_LOG] = "log",         [CONTAINER_LOG_NEXT] = "next",    [CONTAINER_TERMINAL] = "tty",
-    [CONTAINER_PIDFD] = "pidfd",
+    [CONTAINER_PIDFD] = "pidfd",     [CONTAINER_PID_NAMESPACE] = "pidns",
 };
 
 const char *container_fd_suffix(enum container_fd which)

@@ -44,6 +44,7 @@ enum container_fd {
     CONTAINER_LOG_NEXT,    /* the same, during a rotation */
     CONTAINER_TERMINAL,    /* pty master */
     CONTAINER_PIDFD,
+    CONTAINER_PID_NAMESPACE, /* once another container has asked to join it */
     CONTAINER_FD_COUNT,
 };
 
@@ -95,6 +96,13 @@ void container_store(struct shim *shim, const struct container *container);
 bool container_has_log(const struct container *container);
 bool container_lives(const struct container *container);
 char *container_fifo_path(const struct shim *shim, const struct container *container);
+
+/* Holds the PID namespace of a running container until it is forgotten; *ret_fd stays the container's. FAILED_PRECONDITION
+ * where it does not run. */
+struct error *container_pid_namespace(struct shim *shim, const char *id, int *ret_fd) __attribute__((warn_unused_result));
+
+/* A task comes into the mount namespace of a container that lives, its root there. NOT_FOUND where it does not. */
+struct error *container_enter_mounts(const struct shim *shim, const char *id) __attribute__((warn_unused_result));
 
 /* --- its exit: container_exit.c ----------------------------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/container_delete.h"
 #include "services/sandboxd/shim/handlers.h"
+#include "services/sandboxd/shim/mount_staging.h"
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/shim.h"
 
@@ -31,7 +32,7 @@ struct deletion {
     struct timer again;
     deletion_done *done;
     void *argument;
-    char *rootfs, *volumes, *storage, *runtime_state; /* directories, of the task */
+    char *rootfs, *volumes, *staged, *storage, *runtime_state; /* directories, of the task */
 };
 
 void pidfd_signal(int pidfd, int number)
@@ -55,6 +56,7 @@ static void deletion_end(struct shim *shim, struct deletion *deletion, struct er
     deletion->done(shim, deletion->argument, failure);
     free(deletion->rootfs);
     free(deletion->volumes);
+    free(deletion->staged);
     free(deletion->storage);
     free(deletion->runtime_state);
     loop_disarm(&shim->loop, &deletion->again);
@@ -126,6 +128,7 @@ static struct error *trees_remove(const struct shim *shim, void *input, struct t
     if (!deletion->keeps_rootfs) {
         path_unmount(deletion->rootfs);
         entries_unmount(deletion->volumes);
+        TRY(mounts_unstage_at(deletion->staged));
         TRY(tree_remove(deletion->rootfs));
         TRY(tree_remove(deletion->volumes));
         FAILPOINT("shim.delete.after_unmount");
@@ -162,6 +165,7 @@ static void deletion_remove_trees(struct shim *shim, struct deletion *deletion)
 
     deletion->rootfs = shim_path(shim, "rootfs/%s", deletion->id);
     deletion->volumes = shim_path(shim, "volumes/%s", deletion->id);
+    deletion->staged = shim_path(shim, "mounts/%s", deletion->id);
     deletion->storage = shim_storage_path(shim, "%s", deletion->id);
     deletion->runtime_state = container ? shim_path(shim, "rt/%s/%s", container->record.handler, deletion->id) : NULL;
     struct error *failure = job_task_run(shim, trees_remove, deletion, TREE_LIMIT_MS, trees_removed, deletion);

@@ -31,6 +31,9 @@ step_handler *handler_find(uint32_t type)
         [SHIM_SET_RESOURCES] = resources_set,
         [SHIM_MEASURE] = container_measure,
         [SHIM_NET_FILE] = net_file_open,
+        [SHIM_STAGE_MOUNTS] = mounts_stage,
+        [SHIM_UNSTAGE_MOUNTS] = mounts_unstage,
+        [SHIM_COMPLETE_MOUNTS] = mounts_complete,
     };
 
     return type < sizeof(handlers) / sizeof(handlers[0]) ? handlers[type] : NULL;

@@ -32,3 +32,6 @@ step_handler image_volume_mount;
 step_handler resources_set;
 step_handler container_measure;
 step_handler net_file_open;
+step_handler mounts_stage;
+step_handler mounts_unstage;
+step_handler mounts_complete;

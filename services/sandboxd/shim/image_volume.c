@@ -12,7 +12,7 @@
 #include "common/memory.h"
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/mounts.h"
-#include "services/sandboxd/shim/overlay.h"
+#include "services/sandboxd/shim/pod_overlay.h"
 #include "services/sandboxd/shim/shim.h"
 #include "services/sandboxd/shim/task_step.h"
 
@@ -46,7 +46,7 @@ static struct error *volume_mount(const struct shim *shim, const struct step *st
     autofree char *storage = shim_storage_path(shim, "%s/volume%llu", step_string(step, SHIM_TAG_CONTAINER), number);
     const struct overlay overlay = {.layers = layers, .count = count, .target = target, .storage = storage};
 
-    return path_is_mount(target) ? NULL : overlay_mount(&overlay);
+    return path_is_mount(target) ? NULL : pod_overlay_mount(shim, &overlay);
 }
 
 static struct error *volume_make(const struct shim *shim, void *input, struct task_output *output)

@@ -15,6 +15,7 @@
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/job.h"
 #include "services/sandboxd/shim/mounts.h"
+#include "services/sandboxd/shim/null_device.h"
 #include "services/sandboxd/shim/options.h"
 #include "services/sandboxd/shim/server.h"
 #include "services/sandboxd/shim/shim.h"
@@ -59,6 +60,7 @@ static struct error *shim_open(struct shim *shim, const struct options *options)
     TRY(directory_open(shim, "streams", 0700, &shim->streams.tokens_fd));
     TRY(loop_init(&shim->loop));
     TRY(cgroups_init(&shim->cgroups, "/sys/fs/cgroup"));
+    TRY(null_device_open(&shim->null_fd));
     TRY(pod_load(shim));
     TRY(children_open(shim));
     FAILPOINT("shim.open.before_socket");

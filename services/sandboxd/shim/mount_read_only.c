@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "common/fd.h"
 #include "common/memory.h"
 #include "services/sandboxd/shim/container.h"
+#include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/shim.h"
 #include "services/sandboxd/shim/task_step.h"
 
@@ -70,22 +70,6 @@ static bool is_of_another(const char *mount, const char *top, char *const *other
     return false;
 }
 
-static void octal_decode(char *text)
-{
-    char *out = text;
-
-    for (const char *in = text; *in; out++) { /* "\\040" is a space in mountinfo */
-        unsigned value;
-        if (in[0] == '\\' && sscanf(in + 1, "%3o", &value) == 1) {
-            *out = (char)value;
-            in += 4;
-        } else {
-            *out = *in++;
-        }
-    }
-    *out = '\0';
-}
-
 static int mount_protect(const char *mount, unsigned flags)
 {
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
@@ -101,10 +85,7 @@ static void mounts_below_protect(const char *mounts, const char *top, char *cons
 
     for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         char mount[PATH_SIZE];
-        if (sscanf(line, "%*s %*s %*s %*s %4095s", mount) != 1)
-            continue;
-        octal_decode(mount);
-        if (is_below(mount, top) && !is_of_another(mount, top, others))
+        if (mountinfo_path(line, mount) && is_below(mount, top) && !is_of_another(mount, top, others))
             mount_protect(mount, 0);
     }
 }
@@ -120,34 +101,21 @@ static struct error *tree_protect(const char *mounts, const char *top, char *con
     return NULL;
 }
 
-static struct error *container_enter(const struct shim *shim, const struct step *step)
-{
-    const char *id;
-
-    TRY(step_container_name(step, &id));
-    const struct container *container = container_find(shim, id);
-    if (!container || !container_lives(container))
-        return error_new(ERROR_NOT_FOUND, "container %s does not live", id);
-    autofree char *path = xasprintf("/proc/%d/ns/mnt", container->record.process.pid);
-    autoclose int namespace = open(path, O_RDONLY | O_CLOEXEC);
-    if (namespace < 0 || setns(namespace, CLONE_NEWNS) < 0)
-        return error_errno(errno, "enter the mount namespace of container %s", id);
-    return NULL;
-}
-
 static struct error *read_only_make(const struct shim *shim, void *input, struct task_output *output)
 {
     size_t count, other_count;
     autofree char **paths = step_strings(input, SHIM_TAG_PATH, &count);
     autofree char **others = step_strings(input, SHIM_TAG_OTHER_MOUNT, &other_count);
     autofree char *mounts = NULL;
+    const char *id;
     size_t size;
     autoclose int proc = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
     (void)output;
     if (proc < 0)
         return error_errno(errno, "open /proc/self");
-    TRY(container_enter(shim, input));
+    TRY(step_container_name(input, &id));
+    TRY(container_enter_mounts(shim, id));
     autoclose int mountinfo = openat(proc, "mountinfo", O_RDONLY | O_CLOEXEC);
     if (mountinfo < 0)
         return error_errno(errno, "open the container's mountinfo");

@@ -6,11 +6,15 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <linux/stat.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "common/fd.h"
 #include "common/memory.h"
+
+enum { MOUNTINFO_MAX = 64 << 20 };
 
 bool path_is_mount(const char *path)
 {
@@ -39,6 +43,38 @@ void entries_unmount(const char *directory)
     }
     if (listing)
         closedir(listing);
+}
+
+struct error *mountinfo_read(char **ret)
+{
+    size_t size;
+
+    TRY_TO(file_read_all("/proc/self/mountinfo", MOUNTINFO_MAX, ret, &size), "mountinfo");
+    return NULL;
+}
+
+static void octal_decode(char *text)
+{
+    char *out = text;
+
+    for (const char *in = text; *in; out++) {
+        unsigned value;
+        if (in[0] == '\\' && sscanf(in + 1, "%3o", &value) == 1) {
+            *out = (char)value;
+            in += 4;
+        } else {
+            *out = *in++;
+        }
+    }
+    *out = '\0';
+}
+
+bool mountinfo_path(const char *line, char *ret)
+{
+    if (sscanf(line, "%*s %*s %*s %*s %4095s", ret) != 1)
+        return false;
+    octal_decode(ret);
+    return true;
 }
 
 static struct error *entry_remove(const FTSENT *entry)

@@ -44,9 +44,11 @@ static struct error *network_pin(const char *path)
     return NULL;
 }
 
-static struct error *shm_mount(const char *path, uint64_t size)
+static struct error *shm_mount(const struct namespaces_wanted *wanted)
 {
-    autofree char *options = xasprintf("mode=1777,size=%llu", (unsigned long long)size);
+    const char *path = wanted->shm_path;
+    autofree char *options = xasprintf("mode=1777,size=%llu,uid=%u,gid=%u", (unsigned long long)wanted->shm_size,
+                                       wanted->user.uid_first, wanted->user.gid_first);
 
     if (mkdir(path, 0755) < 0 && errno != EEXIST)
         return error_errno(errno, "make %s", path);
@@ -64,13 +66,12 @@ static void hand_over(struct task_output *output, const char *path)
 }
 
 /* Becomes the first process: a program image of its own, so that it shares no memory with the shim's. */
-static void first_process_become(const char *procs)
+static void first_process_become(int procs)
 {
     char *argv[] = {"bulkhead-shim", "--first-process", NULL};
     char *environment[] = {NULL};
 
-    int fd = open(procs, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, "0", 1) != 1)
+    if (write(procs, "0", 1) != 1)
         _exit(1);
     setsid();
     int null = open("/dev/null", O_RDWR);
@@ -82,19 +83,52 @@ static void first_process_become(const char *procs)
 }
 
 /* The child is told by clone which pid it has in our namespace; it is orphaned to the shim at our exit. */
-static struct error *first_process_start(const struct namespaces_wanted *wanted, struct task_output *output)
+static struct error *first_process_start(const struct namespaces_wanted *wanted, int user_fd, struct task_output *output)
 {
+    autoclose int procs = open(wanted->first_cgroup, O_WRONLY | O_CLOEXEC);
+
+    if (procs < 0)
+        return error_errno(errno, "open %s", wanted->first_cgroup);
+    if (user_fd >= 0) /* nothing is left to do here but this, and the containers may touch that process */
+        TRY(user_namespace_become(user_fd));
     if (unshare(CLONE_NEWPID) < 0)
         return error_errno(errno, "unshare the PID namespace");
     pid_t pid = fork();
     if (pid < 0)
         return error_errno(errno, "fork the pod's first process");
     if (pid == 0)
-        first_process_become(wanted->first_cgroup);
-    autofree char *path = xasprintf("/proc/%d/ns/pid", pid);
-    hand_over(output, path);
+        first_process_become(procs);
     wire_put_u64(&output->fields, SHIM_TAG_PID, (uint64_t)pid);
     return NULL;
+}
+
+/* Into the new ones. A network namespace that is there already knows the user namespace that owns it. */
+static struct error *namespaces_unshare(const struct namespaces_wanted *wanted, int *ret_user_fd)
+{
+    int flags = (wanted->net ? CLONE_NEWNET : 0) | (wanted->ipc ? CLONE_NEWIPC : 0) | (wanted->uts ? CLONE_NEWUTS : 0);
+
+    if (!user_map_is_set(&wanted->user))
+        return unshare(flags) < 0 ? error_errno(errno, "unshare the pod's namespaces") : NULL;
+    if (wanted->net)
+        TRY(user_namespace_make(&wanted->user, ret_user_fd));
+    else
+        TRY(user_namespace_of(wanted->netns_path, ret_user_fd));
+    FAILPOINT("shim.setup.after_user");
+    return flags ? user_namespace_unshare(*ret_user_fd, flags) : NULL;
+}
+
+/* Newer kernels have those of ipc belong to the user namespace's root, older ones to the host's. */
+static struct error *sysctl_set_as(const char *setting, uid_t owner)
+{
+    struct error *failure = sysctl_set(setting);
+
+    if (!failure || failure->code != ERROR_PERMISSION_DENIED || !owner)
+        return failure;
+    error_free(failure);
+    if (seteuid(owner) < 0)
+        return error_errno(errno, "become user %u", owner);
+    failure = sysctl_set(setting);
+    return seteuid(0) < 0 && !failure ? error_errno(errno, "become root") : failure;
 }
 
 /* A namespace that is there has its parameters, and we are not in it; those of the network wait for its interfaces. */
@@ -108,21 +142,20 @@ static bool is_made(const struct namespaces_wanted *wanted, const char *sysctl)
 struct error *namespaces_make(const struct shim *shim, void *input, struct task_output *output)
 {
     const struct namespaces_wanted *wanted = input;
-    int flags = (wanted->net ? CLONE_NEWNET : 0) | (wanted->ipc ? CLONE_NEWIPC : 0) | (wanted->uts ? CLONE_NEWUTS : 0);
+    autoclose int user_fd = -1;
 
     (void)shim;
     if (wanted->shm_path)
-        TRY(shm_mount(wanted->shm_path, wanted->shm_size));
+        TRY(shm_mount(wanted));
     FAILPOINT("shim.setup.after_shm");
-    if (unshare(flags) < 0)
-        return error_errno(errno, "unshare the pod's namespaces");
+    TRY(namespaces_unshare(wanted, &user_fd));
     if (wanted->uts && sethostname(wanted->hostname, strlen(wanted->hostname)) < 0)
         return error_errno(errno, "set the host name");
     if (wanted->net)
         TRY(loopback_up());
     for (char *const *sysctl = wanted->sysctls; *sysctl; sysctl++)
         if (is_made(wanted, *sysctl))
-            TRY(sysctl_set(*sysctl));
+            TRY(sysctl_set_as(*sysctl, wanted->user.uid_first));
     if (wanted->net)
         TRY(network_pin(wanted->netns_path));
     FAILPOINT("shim.setup.after_pin");
@@ -130,5 +163,5 @@ struct error *namespaces_make(const struct shim *shim, void *input, struct task_
         hand_over(output, "/proc/self/ns/ipc");
     if (wanted->uts)
         hand_over(output, "/proc/self/ns/uts");
-    return wanted->pid ? first_process_start(wanted, output) : NULL;
+    return wanted->pid ? first_process_start(wanted, user_fd, output) : NULL;
 }

@@ -2,6 +2,7 @@
 #include "services/sandboxd/shim/pod.h"
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "common/memory.h"
 #include "common/record.h"
 #include "services/sandboxd/shim/container.h"
+#include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/shim.h"
 
 struct error *pod_load(struct shim *shim)
@@ -20,7 +22,7 @@ struct error *pod_load(struct shim *shim)
     uint32_t version;
     size_t size;
 
-    pod->ipc_fd = pod->uts_fd = pod->pid_fd = -1;
+    pod->ipc_fd = pod->uts_fd = pod->pid_fd = pod->user_fd = -1;
     struct error *failure = record_load(shim->directory_fd, "pod", "pod", POD_VERSION, &version, &data, &size);
     if (failure && failure->code == ERROR_NOT_FOUND) {
         error_free(failure);
@@ -28,8 +30,9 @@ struct error *pod_load(struct shim *shim)
         return NULL;
     }
     TRY(failure);
-    if (size != sizeof(pod->record))
-        return error_new(ERROR_DATA_LOSS, "the pod's record has %zu bytes, not %zu", size, sizeof(pod->record));
+    size_t expected = version < 2 ? offsetof(struct pod_record, user) : sizeof(pod->record);
+    if (size != expected)
+        return error_new(ERROR_DATA_LOSS, "the pod's record has %zu bytes, not %zu", size, expected);
     memcpy(&pod->record, data, size);
     return NULL;
 }
@@ -83,16 +86,35 @@ static void find_namespace(struct shim *shim, const char *kind, uint64_t inode, 
     }
 }
 
+void pod_find_user_namespace(struct shim *shim)
+{
+    struct pod *pod = &shim->pod;
+    autofree char *netns = shim_path(shim, "netns");
+
+    if (!user_map_is_set(&pod->record.user) || pod->user_fd >= 0 || !path_is_mount(netns))
+        return;
+    struct error *failure = user_namespace_of(netns, &pod->user_fd);
+    if (failure)
+        log_warn("user namespace not found", "error=%s", log_quote(failure->text));
+    error_free(failure);
+}
+
+void pod_find_pid_namespace(struct shim *shim)
+{
+    struct pod *pod = &shim->pod;
+    autofree char *path = xasprintf("/proc/%d/ns/pid", pod->record.first.pid);
+
+    if (pod->pid_fd < 0 && process_id_is_alive(&pod->record.first))
+        pod->pid_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
 void pod_find_namespaces(struct shim *shim)
 {
     struct pod *pod = &shim->pod;
 
     find_namespace(shim, "ipc", pod->record.ipc_inode, &pod->ipc_fd);
     find_namespace(shim, "uts", pod->record.uts_inode, &pod->uts_fd);
-    if (pod->pid_fd < 0 && process_id_is_alive(&pod->record.first)) {
-        autofree char *path = xasprintf("/proc/%d/ns/pid", pod->record.first.pid);
-        pod->pid_fd = open(path, O_RDONLY | O_CLOEXEC);
-    }
+    pod_find_pid_namespace(shim);
 }
 
 bool pod_first_exited(struct shim *shim, pid_t pid)

@@ -6,10 +6,11 @@
 #include "common/error.h"
 #include "common/process_id.h"
 #include "services/sandboxd/shim/cgroup.h"
+#include "services/sandboxd/shim/user_namespace.h"
 
 struct shim;
 
-enum { POD_VERSION = 1, POD_HOSTNAME_SIZE = 72 };
+enum { POD_VERSION = 2 /* 1 had no user map */, POD_HOSTNAME_SIZE = 72 };
 
 struct pod_record {
     uint32_t state;       /* SHIM_POD_* bits */
@@ -24,6 +25,7 @@ struct pod_record {
     struct process_id first; /* the first process of a shared PID namespace; pid 0: none */
     char cgroup[CGROUP_PATH_SIZE]; /* before the set-up: one of the shim's own, for what it runs */
     char hostname[POD_HOSTNAME_SIZE];
+    struct user_map user;
 };
 
 struct pod {
@@ -31,6 +33,7 @@ struct pod {
     int ipc_fd; /* /proc/self/ns/... of the pod; -1: the host's */
     int uts_fd;
     int pid_fd;
+    int user_fd; /* found by its network namespace */
 };
 
 /* Reads the record, or begins one. */
@@ -43,6 +46,12 @@ void pod_take_fd(struct shim *shim, const char *suffix, int fd);
 
 /* A successor whose namespaces are in no store: finds them in a living container. */
 void pod_find_namespaces(struct shim *shim);
+
+/* Opens the pod's user namespace where it has one and it is not open; until it is made there is none to be found. */
+void pod_find_user_namespace(struct shim *shim);
+
+/* The same of the PID namespace of the pod's first process. */
+void pod_find_pid_namespace(struct shim *shim);
 
 /* Is pid the first process of the pod's PID namespace? Then it is reaped. */
 bool pod_first_exited(struct shim *shim, pid_t pid);

@@ -8,6 +8,7 @@
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/handlers.h"
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/namespaces.h"
@@ -51,6 +52,12 @@ static struct error *setup_read(struct shim *shim, const struct step *step)
     record->netns_mode = (uint32_t)step_u64(step, SHIM_TAG_NETNS_MODE, SHIM_NAMESPACE_HOST);
     record->ipc_mode = (uint32_t)step_u64(step, SHIM_TAG_IPC_MODE, SHIM_NAMESPACE_HOST);
     record->pid_mode = (uint32_t)step_u64(step, SHIM_TAG_PID_MODE, SHIM_NAMESPACE_HOST);
+    record->user = (struct user_map){.uid_first = (uint32_t)step_u64(step, SHIM_TAG_UID_FIRST, 0),
+                                     .uid_count = (uint32_t)step_u64(step, SHIM_TAG_UID_COUNT, 0),
+                                     .gid_first = (uint32_t)step_u64(step, SHIM_TAG_GID_FIRST, 0),
+                                     .gid_count = (uint32_t)step_u64(step, SHIM_TAG_GID_COUNT, 0)};
+    if (user_map_is_set(&record->user) && record->netns_mode != SHIM_NAMESPACE_OWN)
+        return error_new(ERROR_INVALID_ARGUMENT, "a user namespace needs a network namespace of the pod's own");
     record->shm_size = step_u64(step, SHIM_TAG_SHM_SIZE, SHM_SIZE_DEFAULT);
     record->has_hostname = hostname != NULL;
     snprintf(record->hostname, sizeof(record->hostname), "%s", hostname ? hostname : "");
@@ -85,6 +92,18 @@ static struct error *setup_cgroup(struct shim *shim, const char *cgroup)
     return NULL;
 }
 
+static struct error *answer_target(struct shim *shim, struct step *step)
+{
+    const char *target = step_string(step, SHIM_TAG_CONTAINER);
+    int fd = -1;
+
+    if (!target)
+        return NULL;
+    TRY(container_pid_namespace(shim, target, &fd));
+    wire_put_u64(&step->result, SHIM_TAG_TARGET_FD, (uint64_t)fd);
+    return NULL;
+}
+
 static void setup_answer(struct shim *shim, struct step *step)
 {
     const struct pod *pod = &shim->pod;
@@ -102,7 +121,9 @@ static void setup_answer(struct shim *shim, struct step *step)
         wire_put_u64(&step->result, SHIM_TAG_UTS_FD, (uint64_t)pod->uts_fd);
     if (pod->pid_fd >= 0)
         wire_put_u64(&step->result, SHIM_TAG_PID_NS_FD, (uint64_t)pod->pid_fd);
-    step_finish(shim, step, NULL);
+    if (pod->user_fd >= 0)
+        wire_put_u64(&step->result, SHIM_TAG_USER_FD, (uint64_t)pod->user_fd);
+    step_finish(shim, step, answer_target(shim, step));
 }
 
 static uint64_t fd_inode(int fd)
@@ -125,16 +146,16 @@ static struct error *setup_take(struct shim *shim, const struct setup *setup, st
         pod->ipc_fd = job_take_fd(job, next++);
     if (setup->wanted.uts)
         pod->uts_fd = job_take_fd(job, next++);
-    if (setup->wanted.pid)
-        pod->pid_fd = job_take_fd(job, next++);
     while (!failure && wire_next(&reader, &field, &failure))
         if (field.tag == SHIM_TAG_PID)
             failure = wire_u64(&field, &pid);
     TRY(failure);
     if (pid)
         TRY(process_id_read((pid_t)pid, &pod->record.first));
+    pod_find_pid_namespace(shim);
     pod->record.ipc_inode = pod->ipc_fd >= 0 ? fd_inode(pod->ipc_fd) : 0;
     pod->record.uts_inode = pod->uts_fd >= 0 ? fd_inode(pod->uts_fd) : 0;
+    pod_find_user_namespace(shim);
     pod_store(shim);
     pod->record.state |= SHIM_POD_IS_SET_UP;
     return pod_save(shim);
@@ -173,6 +194,7 @@ static void setup_find_missing(struct shim *shim, struct setup *setup)
     wanted->netns_path = setup->netns_path;
     wanted->shm_path = has_ipc && !path_is_mount(setup->shm_path) ? setup->shm_path : NULL;
     wanted->shm_size = pod->record.shm_size;
+    wanted->user = pod->record.user;
     wanted->hostname = pod->record.hostname;
     wanted->sysctls = setup->sysctls;
     wanted->first_cgroup = setup->first_cgroup;

@@ -13,6 +13,7 @@
 #include "services/sandboxd/shim/container_delete.h"
 #include "services/sandboxd/shim/exec.h"
 #include "services/sandboxd/shim/handlers.h"
+#include "services/sandboxd/shim/mount_staging.h"
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/shim.h"
 
@@ -65,6 +66,8 @@ static void drop_namespaces(struct shim *shim)
     int *fds[] = {&pod->ipc_fd, &pod->uts_fd, &pod->pid_fd};
     static const char *const suffixes[] = {"ipc", "uts", "pidns"};
 
+    if (pod->user_fd >= 0)
+        close(TAKE_FD(pod->user_fd));
     for (int i = 0; i < 3; i++) {
         if (*fds[i] < 0)
             continue;
@@ -98,6 +101,7 @@ static struct error *pod_trees_remove(const struct shim *shim, void *input, stru
     autofree char *rootfs = shim_path(shim, "rootfs");
     autofree char *volumes = shim_path(shim, "volumes");
     autofree char *shm = shim_path(shim, "shm");
+    autofree char *staged = shim_path(shim, "mounts");
     autofree char *netns = shim_path(shim, "netns");
 
     (void)input;
@@ -107,6 +111,7 @@ static struct error *pod_trees_remove(const struct shim *shim, void *input, stru
     TRY(tree_remove(rootfs));
     TRY(tree_remove(volumes));
     TRY(tree_remove(shm));
+    TRY(mounts_unstage_all(staged));
     TRY(tree_remove(netns));
     return tree_remove(shim->storage);
 }

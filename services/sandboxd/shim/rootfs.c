@@ -11,7 +11,7 @@
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/handlers.h"
 #include "services/sandboxd/shim/mounts.h"
-#include "services/sandboxd/shim/overlay.h"
+#include "services/sandboxd/shim/pod_overlay.h"
 #include "services/sandboxd/shim/shim.h"
 
 enum { ROOTFS_LIMIT_MS = 60000 };
@@ -57,10 +57,9 @@ static struct error *rootfs_make(const struct shim *shim, void *input, struct ta
     const struct overlay overlay = {
         .layers = rootfs->layers, .count = rootfs->count, .storage = rootfs->storage, .target = rootfs->target, .is_writable = true};
 
-    (void)shim;
     FAILPOINT("shim.rootfs.before_mount");
     if (!path_is_mount(rootfs->target))
-        TRY(overlay_mount(&overlay));
+        TRY(pod_overlay_mount(shim, &overlay));
     FAILPOINT("shim.rootfs.after_mount");
     autoclose int root = open(rootfs->target, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)

@@ -7,12 +7,29 @@
 #include <sys/wait.h>
 
 #include "common/fd.h"
+#include "common/log.h"
 #include "common/memory.h"
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/shim.h"
 
 enum { RUNTIME_ARGUMENTS_MAX = 24, RUNTIME_TEXT_MAX = 4096 };
+
+/* What a pod with a user namespace has for stdio belongs to its root: so the runtimes can hand it on to the container's user,
+ * and /dev/stdout can be opened. */
+static void streams_give(const struct shim *shim, const int stdio[3])
+{
+    const struct user_map *map = &shim->pod.record.user;
+
+    for (int i = 0; user_map_is_set(map) && i < 3; i++)
+        if (stdio[i] >= 0 && fchown(stdio[i], map->uid_first, map->gid_first) < 0)
+            log_debug("stream not given to the pod", "stream=%d errno=%d", i, errno);
+}
+
+static int stream_or_null(const struct shim *shim, int fd)
+{
+    return fd >= 0 ? fd : shim->null_fd;
+}
 
 struct error *runtime_run(struct shim *shim, const struct container *container, char *const *arguments,
                           const int stdio[3], int64_t timeout_ms, job_done *done, void *argument, unsigned *ret_log,
@@ -33,9 +50,10 @@ struct error *runtime_run(struct shim *shim, const struct container *container, 
     for (size_t i = 0; arguments[i] && count < RUNTIME_ARGUMENTS_MAX - 1; i++)
         argv[count++] = arguments[i];
     bool is_exec = strcmp(arguments[0], "exec") == 0;
+    streams_give(shim, stdio);
     struct program program = {
         .argv = argv,
-        .stdio = {stdio[0], stdio[1], stdio[2]},
+        .stdio = {stream_or_null(shim, stdio[0]), stream_or_null(shim, stdio[1]), stream_or_null(shim, stdio[2])},
         .oom_score_of = is_exec ? container->record.process.pid : 0,
         .is_awaited = is_exec || strcmp(arguments[0], "start") == 0,
     };

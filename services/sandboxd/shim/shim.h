@@ -29,6 +29,7 @@ struct shim {
     int execs_fd;           /* directory exec: records of execs begun */
     int work_fd;            /* directory tmp: pid files, runtime logs, console sockets */
     int lock_fd;
+    int null_fd;            /* null_device.h */
     uid_t sandboxd_uid;
     struct rlimit nofile;   /* as inherited; given back to what it runs */
     struct loop loop;

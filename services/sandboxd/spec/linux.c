@@ -136,7 +136,7 @@ static json_t *devices_list(const struct spec_input *input)
     for (size_t i = 0; spec_is_privileged(input->config) && i < host->device_count; i++)
         if (!devices_have(input->found, host->devices[i].path))
             json_array_append_new(list, device_object(&host->devices[i]));
-    for (size_t i = 0; input->found && i < input->found->device_count; i++)
+    for (size_t i = 0; input->found && !spec_devices_are_bound(input) && i < input->found->device_count; i++)
         json_array_append_new(list, device_object(&input->found->devices[i]));
     return list;
 }
@@ -178,6 +178,22 @@ const char *spec_seccomp_localhost(const Runtime__V1__ContainerConfig *config)
     return path;
 }
 
+static json_t *mapping_list(uint32_t first, uint32_t count)
+{
+    return json_pack("[{sI sI sI}]", "containerID", (json_int_t)0, "hostID", (json_int_t)first, "size", (json_int_t)count);
+}
+
+/* Both runtimes want them beside the namespace's path. */
+static void add_mappings(json_t *object, const Runtime__V1__PodSandboxConfig *pod_config)
+{
+    struct spec_user_map map;
+
+    if (!spec_user_map(pod_config, &map))
+        return;
+    json_object_set_new(object, "uidMappings", mapping_list(map.uid_first, map.uid_count));
+    json_object_set_new(object, "gidMappings", mapping_list(map.gid_first, map.gid_count));
+}
+
 struct error *spec_linux_object(const struct spec_input *input, const struct capability_sets *capabilities,
                                 json_t **ret)
 {
@@ -192,6 +208,7 @@ struct error *spec_linux_object(const struct spec_input *input, const struct cap
     json_t *object = json_pack("{so ss so}", "resources", resources_object(input), "cgroupsPath", input->cgroups_path,
                                "namespaces", namespaces);
     set_filled(object, "devices", devices_list(input));
+    add_mappings(object, input->pod_config);
     if (spec_rootfs_propagation(input->config))
         json_object_set_new(object, "rootfsPropagation", json_string(spec_rootfs_propagation(input->config)));
     if (context && !context->privileged)

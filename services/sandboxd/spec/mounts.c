@@ -93,6 +93,13 @@ static const char *shm_source(const struct spec_input *input)
     }
 }
 
+bool spec_devices_are_bound(const struct spec_input *input)
+{
+    struct spec_user_map map;
+
+    return input->found && spec_user_map(input->pod_config, &map);
+}
+
 static void binds_collect(const struct spec_input *input, struct binds *binds)
 {
     const Runtime__V1__LinuxContainerSecurityContext *context = spec_context(input->config);
@@ -101,8 +108,13 @@ static void binds_collect(const struct spec_input *input, struct binds *binds)
     for (size_t i = 0; i < input->config->n_mounts; i++) {
         const Runtime__V1__Mount *mount = input->config->mounts[i];
         bool is_image = spec_mount_is_image(mount);
-        const char *source = is_image ? input->volume_paths[i] : mount->host_path;
+        const char *staged = input->mount_sources ? input->mount_sources[i] : NULL;
+        const char *source = is_image ? input->volume_paths[i] : staged ? staged : mount->host_path;
         binds_add(binds, (struct bind){path_clean(mount->container_path), source, mount->readonly || is_image, mount});
+    }
+    for (size_t i = 0; spec_devices_are_bound(input) && i < input->found->device_count; i++) {
+        const struct spec_device *device = &input->found->devices[i];
+        binds_add_own(binds, device->path, device->host_path ? device->host_path : device->path, false);
     }
     binds_add_own(binds, "/etc/hostname", input->pod->hostname_path, readonly);
     binds_add_own(binds, "/etc/hosts", input->pod->hosts_path, readonly);

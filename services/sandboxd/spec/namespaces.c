@@ -43,14 +43,16 @@ static void add(json_t *list, const char *type, const char *path)
     json_array_append_new(list, entry);
 }
 
-/* A missing namespace of the pod must never become the host's. */
-static struct error *add_mode(json_t *list, const char *type, Runtime__V1__NamespaceMode mode, const char *pod_path)
+/* A missing namespace that is to be joined must never become the host's. path: the pod's, or the target's. */
+static struct error *add_mode(json_t *list, const char *type, Runtime__V1__NamespaceMode mode, const char *path)
 {
+    bool is_own = mode == RUNTIME__V1__NAMESPACE_MODE__CONTAINER;
+
     if (mode == RUNTIME__V1__NAMESPACE_MODE__NODE)
         return NULL;
-    if (mode == RUNTIME__V1__NAMESPACE_MODE__POD && !pod_path)
-        return error_new(ERROR_INTERNAL, "the pod's %s namespace is not known", type);
-    add(list, type, mode == RUNTIME__V1__NAMESPACE_MODE__POD ? pod_path : NULL);
+    if (!is_own && !path)
+        return error_new(ERROR_INTERNAL, "the %s namespace to be joined is not known", type);
+    add(list, type, is_own ? NULL : path);
     return NULL;
 }
 
@@ -64,8 +66,13 @@ struct error *spec_namespaces_add(const struct spec_input *input, json_t *list)
     struct spec_namespaces modes = spec_container_namespaces(input->config, input->pod_config);
     Runtime__V1__NamespaceMode pod_network = spec_pod_namespaces(input->pod_config).network;
     const struct spec_pod *pod = input->pod;
-    autofree char *pid = fd_path(pod->shim_pid, pod->pid_fd), *ipc = fd_path(pod->shim_pid, pod->ipc_fd),
-                  *uts = fd_path(pod->shim_pid, pod->uts_fd);
+    bool has_target = modes.pid == RUNTIME__V1__NAMESPACE_MODE__TARGET;
+    autofree char *pid = fd_path(pod->shim_pid, has_target ? pod->target_fd : pod->pid_fd), *ipc = fd_path(pod->shim_pid, pod->ipc_fd),
+                  *uts = fd_path(pod->shim_pid, pod->uts_fd), *user = fd_path(pod->shim_pid, pod->user_fd);
+    struct spec_user_map map;
+
+    if (spec_user_map(input->pod_config, &map))
+        TRY(add_mode(list, "user", RUNTIME__V1__NAMESPACE_MODE__POD, user));
 
     TRY(add_mode(list, "pid", modes.pid, pid));
     TRY(add_mode(list, "ipc", modes.ipc, ipc));

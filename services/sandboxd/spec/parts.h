@@ -33,6 +33,10 @@ struct error *spec_process_object(const struct spec_input *input, const struct c
 /* "mounts" */
 json_t *spec_mounts_list(const struct spec_input *input);
 
+/* A user namespace's root can make no device nodes. The runtimes bind the host's instead, but at the container's path of it; so
+ * those that the container asks for are mounts. */
+bool spec_devices_are_bound(const struct spec_input *input);
+
 /* linux.rootfsPropagation: what lets the mounts' own propagation work; NULL: nothing. */
 const char *spec_rootfs_propagation(const Runtime__V1__ContainerConfig *config);
 

@@ -16,6 +16,7 @@
 /* A device node, of the host or as a container shall have it. */
 struct spec_device {
     const char *path;
+    const char *host_path; /* where a container's is on the host; NULL: at the same path */
     const char *access; /* of "rwm": what the container's cgroup lets it do; NULL: all */
     char type; /* 'c', 'b', 'p' */
     uint32_t major;
@@ -35,6 +36,7 @@ struct spec_host {
     unsigned kernel_version; /* major << 8 | minor */
     uint64_t bounding_capabilities; /* the shim's bounding set: CapBnd of /proc/PID/status */
     int oom_score_adj_min;          /* lower values are raised to this: -1000, or our own where it can't be lowered */
+    const char *user_namespaces_refusal; /* why pods can't have user namespaces here; NULL: they can */
     const char *hostname;           /* for $HOSTNAME in pods on the host's network */
     const struct spec_device *devices; /* all that a privileged container gets */
     size_t device_count;
@@ -57,6 +59,8 @@ struct spec_pod {
     int ipc_fd;
     int uts_fd;
     int pid_fd; /* only where the pod shares one PID namespace */
+    int user_fd;   /* only where it has a user namespace */
+    int target_fd; /* the PID namespace of the container that this one names as its target */
     const char *netns_path;
     const char *shm_path;
     const char *resolv_conf_path; /* NULL: not mounted; also the next two */
@@ -72,6 +76,7 @@ struct spec_input {
     const struct spec_host *host;
     const struct spec_pod *pod;
     const struct spec_found *found; /* NULL: nothing */
+    char *const *mount_sources; /* instead of each mount's host_path where not NULL; NULL: none instead */
     const char *rootfs_path;  /* absolute */
     char *const *volume_paths; /* per mount of the configuration, where an image is its source; NULL: none is */
     const char *cgroups_path; /* below each hierarchy's root: "/kubepods/pod1/CONTAINER" */
@@ -90,12 +95,24 @@ struct error *spec_validate_container(const Runtime__V1__ContainerConfig *config
 /* The namespace modes after CRI's defaults: a pod's, and a container's within it (POD takes the pod's own mode). */
 struct spec_namespaces {
     Runtime__V1__NamespaceMode network; /* POD or NODE; of a container also CONTAINER */
-    Runtime__V1__NamespaceMode pid;     /* POD, CONTAINER or NODE */
+    Runtime__V1__NamespaceMode pid;     /* POD, CONTAINER or NODE; of a container also TARGET */
     Runtime__V1__NamespaceMode ipc;     /* POD, CONTAINER or NODE */
 };
 struct spec_namespaces spec_pod_namespaces(const Runtime__V1__PodSandboxConfig *config);
 struct spec_namespaces spec_container_namespaces(const Runtime__V1__ContainerConfig *config,
                                                  const Runtime__V1__PodSandboxConfig *pod_config);
+
+/* A pod's user namespace: 0 and what follows there are these of the host. False: it has the host's. Expects a validated
+ * configuration. */
+struct spec_user_map {
+    uint32_t uid_first, uid_count;
+    uint32_t gid_first, gid_count;
+};
+bool spec_user_map(const Runtime__V1__PodSandboxConfig *config, struct spec_user_map *ret);
+
+/* INVALID_ARGUMENT: who runs has a number that the pod's user namespace does not have. */
+struct error *spec_user_check(const struct user *user, const Runtime__V1__PodSandboxConfig *config)
+    __attribute__((warn_unused_result));
 
 /* How the configuration and the image say who runs: to be handed to user_resolve() with the container's passwd and
  * group. Borrows from both. INVALID_ARGUMENT for a group without a user. *ret_groups (CRI's supplemental groups) is to

@@ -73,10 +73,21 @@ struct error *validate_seccomp(const Runtime__V1__SecurityProfile *profile, cons
 
 static struct error *mode_check(const char *field, Runtime__V1__NamespaceMode mode)
 {
-    if (mode == RUNTIME__V1__NAMESPACE_MODE__TARGET)
-        return error_new(ERROR_UNIMPLEMENTED, "namespace_options.%s: TARGET is not supported", field);
+    if (mode == RUNTIME__V1__NAMESPACE_MODE__TARGET && strcmp(field, "pid") != 0)
+        return error_new(ERROR_INVALID_ARGUMENT, "namespace_options.%s: TARGET is a mode of pid alone", field);
     if (mode < RUNTIME__V1__NAMESPACE_MODE__POD || mode > RUNTIME__V1__NAMESPACE_MODE__TARGET)
         return error_new(ERROR_INVALID_ARGUMENT, "namespace_options.%s: %d is no mode", field, (int)mode);
+    return NULL;
+}
+
+static struct error *target_check(const Runtime__V1__NamespaceOption *options)
+{
+    bool is_target = options->pid == RUNTIME__V1__NAMESPACE_MODE__TARGET, has_id = spec_text_is_set(options->target_id);
+
+    if (is_target && !has_id)
+        return error_new(ERROR_INVALID_ARGUMENT, "namespace_options.target_id is missing, and pid is TARGET");
+    if (has_id && !is_target)
+        return error_new(ERROR_INVALID_ARGUMENT, "namespace_options.target_id is set, and pid is not TARGET");
     return NULL;
 }
 
@@ -84,14 +95,10 @@ struct error *validate_namespaces(const Runtime__V1__NamespaceOption *options)
 {
     if (!options)
         return NULL;
-    const Runtime__V1__UserNamespace *user = options->userns_options;
-    if (user && (user->mode != RUNTIME__V1__NAMESPACE_MODE__NODE || user->n_uids || user->n_gids))
-        return validate_unsupported("namespace_options.userns_options");
-    if (spec_text_is_set(options->target_id))
-        return validate_unsupported("namespace_options.target_id");
     TRY(mode_check("network", options->network));
     TRY(mode_check("pid", options->pid));
-    return mode_check("ipc", options->ipc);
+    TRY(mode_check("ipc", options->ipc));
+    return target_check(options);
 }
 
 struct error *validate_id(const char *field, const Runtime__V1__Int64Value *id)

@@ -27,5 +27,14 @@ struct error *validate_namespaces(const Runtime__V1__NamespaceOption *options) _
 struct error *validate_id(const char *field, const Runtime__V1__Int64Value *id) __attribute__((warn_unused_result));
 struct error *validate_ids(const char *field, const int64_t *ids, size_t count) __attribute__((warn_unused_result));
 
+/* What is asked for of user namespaces. */
+struct error *validate_pod_user_namespace(const Runtime__V1__NamespaceOption *options, const struct spec_host *host)
+    __attribute__((warn_unused_result));
+struct error *validate_container_user_namespace(const Runtime__V1__NamespaceOption *options,
+                                                const Runtime__V1__PodSandboxConfig *pod_config)
+    __attribute__((warn_unused_result));
+struct error *validate_mount_mappings(const Runtime__V1__Mount *mount, const Runtime__V1__PodSandboxConfig *pod_config)
+    __attribute__((warn_unused_result));
+
 struct error *validate_resources(const Runtime__V1__LinuxContainerResources *resources, const struct spec_host *host)
     __attribute__((warn_unused_result));

@@ -43,10 +43,6 @@ static struct error *mount_fields_check(const Runtime__V1__Mount *mount, const s
 {
     TRY(propagation_check(mount, host));
     TRY(options_check(mount));
-    if (mount->n_uidmappings)
-        return validate_unsupported("uidMappings");
-    if (mount->n_gidmappings)
-        return validate_unsupported("gidMappings");
     /* Without SELinux there are no labels to set; the kubelet asks for them everywhere. */
     if (mount->selinux_relabel && host->has_selinux)
         return validate_unsupported("selinux_relabel");
@@ -76,9 +72,11 @@ static struct error *source_check(const Runtime__V1__Mount *mount)
     return validate_path("host_path", mount->host_path);
 }
 
-static struct error *mount_check(const Runtime__V1__Mount *mount, const struct spec_host *host)
+static struct error *mount_check(const Runtime__V1__Mount *mount, const Runtime__V1__PodSandboxConfig *pod_config,
+                                 const struct spec_host *host)
 {
     TRY(mount_fields_check(mount, host));
+    TRY(validate_mount_mappings(mount, pod_config));
     if (!spec_text_is_set(mount->container_path))
         return error_new(ERROR_INVALID_ARGUMENT, "container_path is missing");
     TRY(validate_path("container_path", mount->container_path));
@@ -89,10 +87,11 @@ static struct error *mount_check(const Runtime__V1__Mount *mount, const struct s
     return NULL;
 }
 
-static struct error *mounts_check(const Runtime__V1__ContainerConfig *config, const struct spec_host *host)
+static struct error *mounts_check(const Runtime__V1__ContainerConfig *config, const Runtime__V1__PodSandboxConfig *pod_config,
+                                  const struct spec_host *host)
 {
     for (size_t i = 0; i < config->n_mounts; i++)
-        TRY_TO(mount_check(config->mounts[i], host), "mounts of %s", config->mounts[i]->container_path);
+        TRY_TO(mount_check(config->mounts[i], pod_config, host), "mounts of %s", config->mounts[i]->container_path);
     return NULL;
 }
 
@@ -166,6 +165,7 @@ static struct error *context_check(const Runtime__V1__LinuxContainerSecurityCont
         return NULL;
     TRY(privileged_check(context, pod_config));
     TRY(validate_namespaces(context->namespace_options));
+    TRY(validate_container_user_namespace(context->namespace_options, pod_config));
     TRY(validate_selinux(context->selinux_options, host));
     TRY(validate_apparmor(context->apparmor, context->apparmor_profile, host));
     TRY(validate_seccomp(context->seccomp, context->seccomp_profile_path));
@@ -244,7 +244,7 @@ struct error *spec_validate_container(const Runtime__V1__ContainerConfig *config
     TRY(metadata_check(config));
     TRY(others_check(config));
     TRY(devices_check(config));
-    TRY(mounts_check(config, host));
+    TRY(mounts_check(config, pod_config, host));
     for (size_t i = 0; i < config->n_envs; i++)
         TRY(env_check(config->envs[i]));
     TRY(validate_path("working_dir", config->working_dir));

@@ -101,7 +101,10 @@ static struct error *context_check(const Runtime__V1__LinuxSandboxSecurityContex
     TRY(validate_id("run_as_group", context->run_as_group));
     TRY(validate_ids("supplemental_groups", context->supplemental_groups, context->n_supplemental_groups));
     TRY(validate_groups_policy(context->supplemental_groups_policy));
+    if (context->namespace_options && context->namespace_options->pid == RUNTIME__V1__NAMESPACE_MODE__TARGET)
+        return error_new(ERROR_INVALID_ARGUMENT, "namespace_options.pid: TARGET is no mode of a pod");
     TRY(validate_namespaces(context->namespace_options));
+    TRY(validate_pod_user_namespace(context->namespace_options, host));
     if (context->namespace_options && context->namespace_options->network == RUNTIME__V1__NAMESPACE_MODE__CONTAINER)
         return error_new(ERROR_INVALID_ARGUMENT, "namespace_options.network: CONTAINER is no mode of a pod");
     return NULL;

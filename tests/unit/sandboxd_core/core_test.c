@@ -438,6 +438,29 @@ static void a_creation_that_nobody_waits_for_is_undone(void **state)
     assert_int_equal(entries_below(*state, "pods"), 0);
 }
 
+/* A shim of the release before knows no user namespaces, and would give the pod the host's. */
+static void a_pod_does_not_go_without_the_user_namespace_that_it_asks_for(void **state)
+{
+    struct sandboxd *d = node_start(*state);
+    Runtime__V1__IDMapping mapping = RUNTIME__V1__IDMAPPING__INIT, *mappings[] = {&mapping};
+    Runtime__V1__UserNamespace user = RUNTIME__V1__USER_NAMESPACE__INIT;
+    struct ipc_call call = call_new(10000);
+    struct pod_order order;
+    char *id = NULL;
+
+    pod_order_init(&order, "/var/log/pod");
+    mapping.host_id = mapping.length = 65536;
+    user.uids = user.gids = mappings;
+    user.n_uids = user.n_gids = 1;
+    order.options.network = RUNTIME__V1__NAMESPACE_MODE__POD;
+    order.options.userns_options = &user;
+    struct error *error = pod_run(d, &call, &order.request, &id);
+    assert_non_null(error);
+    assert_non_null(strstr(error->text, "the shim made no user namespace"));
+    error_free(error);
+    assert_int_equal(pods_listed(d), 0);
+}
+
 static void a_late_retry_gets_the_pod_that_was_given_up(void **state)
 {
     struct sandboxd *d = node_start(*state);
@@ -681,6 +704,7 @@ int main(void)
         NODE_TEST(each_move_that_clients_may_see_is_an_event),
         NODE_TEST(what_could_not_be_made_is_no_event),
         NODE_TEST(a_removal_tells_all_that_it_ends),
+        NODE_TEST(a_pod_does_not_go_without_the_user_namespace_that_it_asks_for),
         NODE_TEST(a_late_retry_gets_the_pod_that_was_given_up),
         NODE_TEST(a_creation_that_nobody_waits_for_is_undone),
         NODE_TEST(an_exit_is_recorded_once_and_then_acknowledged),

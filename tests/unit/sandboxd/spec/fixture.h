@@ -97,6 +97,8 @@ static inline void fixture_init(struct fixture *f)
                                .ipc_fd = 5,
                                .uts_fd = 6,
                                .pid_fd = -1,
+                               .user_fd = -1,
+                               .target_fd = -1,
                                .netns_path = "/run/netns",
                                .shm_path = "/run/shm",
                                .resolv_conf_path = "/d/resolv.conf",

@@ -145,11 +145,26 @@ static void a_container_may_share_the_pods_pid_or_have_its_own_ipc_and_network(v
     json_decref(root);
 }
 
-static void a_pods_missing_namespace_never_becomes_the_hosts(void **state)
+static void a_container_may_join_anothers_pid_namespace(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    f.pod_namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__POD;
+    f.pod.pid_fd = 9;
+    f.pod.target_fd = 8;
+    f.namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET;
+    json_t *root = fixture_build(&f);
+
+    assert_json(json_array_get(at(root, "linux.namespaces"), 0), "path", "\"/proc/77/fd/8\"");
+    json_decref(root);
+}
+
+static void a_missing_namespace_never_becomes_the_hosts(void **state)
 {
     (void)state;
 
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         struct fixture f;
         fixture_init(&f);
         autofree char *text = NULL;
@@ -159,6 +174,8 @@ static void a_pods_missing_namespace_never_becomes_the_hosts(void **state)
             f.pod.uts_fd = -1;
         else if (i == 2)
             f.pod.ipc_fd = -1;
+        else if (i == 3)
+            f.namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET;
         else
             f.pod_namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__POD;
         autoptr(error) error = spec_build(&f.input, &text);
@@ -464,7 +481,8 @@ int main(void)
         cmocka_unit_test(later_environment_wins_in_the_earlier_place),
         cmocka_unit_test(the_node_names_a_pod_on_its_network),
         cmocka_unit_test(a_container_may_share_the_pods_pid_or_have_its_own_ipc_and_network),
-        cmocka_unit_test(a_pods_missing_namespace_never_becomes_the_hosts),
+        cmocka_unit_test(a_container_may_join_anothers_pid_namespace),
+        cmocka_unit_test(a_missing_namespace_never_becomes_the_hosts),
         cmocka_unit_test(mounts_are_ordered_by_depth_and_replace_the_defaults),
         cmocka_unit_test(resources_and_scores_are_written),
         cmocka_unit_test(a_privileged_container_has_all_that_the_host_can_give),

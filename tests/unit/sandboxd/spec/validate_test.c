@@ -1,38 +1,5 @@
 /* What configurations are refused: by name, with the right code, before any work. */
-#include "tests/unit/sandboxd/spec/fixture.h"
-
-/* `change` may set anything of f; the text must begin with `start`, or say it after a mount's path. */
-#define ASSERT_REFUSED(validate, error_code, start, change)                                                            \
-    do {                                                                                                               \
-        struct fixture f;                                                                                              \
-        fixture_init(&f);                                                                                              \
-        change;                                                                                                        \
-        autoptr(error) error = validate(&f);                                                                           \
-        if (!error)                                                                                                    \
-            fail_msg("taken: " start);                                                                                 \
-        if (error->code != (error_code) || !strstr(error->text, start))                                                \
-            fail_msg("line %d: %s: %s", __LINE__, error_code_name(error->code), error->text);                          \
-    } while (0)
-
-#define ASSERT_TAKEN(validate, change)                                                                                 \
-    do {                                                                                                               \
-        struct fixture f;                                                                                              \
-        fixture_init(&f);                                                                                              \
-        change;                                                                                                        \
-        autoptr(error) error = validate(&f);                                                                           \
-        if (error)                                                                                                     \
-            fail_msg("line %d: %s", __LINE__, error->text);                                                            \
-    } while (0)
-
-static struct error *pod(const struct fixture *f)
-{
-    return spec_validate_pod(&f->pod_config, &f->host);
-}
-
-static struct error *container(const struct fixture *f)
-{
-    return spec_validate_container(&f->config, &f->pod_config, &f->host);
-}
+#include "tests/unit/sandboxd/spec/refusals.h"
 
 static char *texts(const char *text, char **list)
 {
@@ -103,7 +70,6 @@ static void a_pods_paths_addresses_and_ports_are_checked(void **state)
 static void what_a_pod_cannot_have_is_refused_by_name(void **state)
 {
     (void)state;
-    Runtime__V1__UserNamespace user = RUNTIME__V1__USER_NAMESPACE__INIT;
     Runtime__V1__SELinuxOption selinux = RUNTIME__V1__SELINUX_OPTION__INIT;
     Runtime__V1__SecurityProfile local = RUNTIME__V1__SECURITY_PROFILE__INIT;
     Runtime__V1__WindowsPodSandboxConfig windows = RUNTIME__V1__WINDOWS_POD_SANDBOX_CONFIG__INIT;
@@ -122,15 +88,11 @@ static void what_a_pod_cannot_have_is_refused_by_name(void **state)
     ASSERT_REFUSED(pod, ERROR_FAILED_PRECONDITION, "apparmor: profile mine", f.pod_context.apparmor = &local);
     ASSERT_TAKEN(pod, f.pod_context.apparmor = &local; f.host.has_apparmor = true);
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "supplemental_groups_policy", f.pod_context.supplemental_groups_policy = 7);
-    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "namespace_options.pid: TARGET",
-                   f.pod_namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET);
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "namespace_options.pid: TARGET is no mode of a pod",
+                   f.pod_namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET; f.pod_namespaces.target_id = "c1");
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "namespace_options.ipc: 9", f.pod_namespaces.ipc = 9);
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "namespace_options.network",
                    f.pod_namespaces.network = RUNTIME__V1__NAMESPACE_MODE__CONTAINER);
-    ASSERT_REFUSED(pod, ERROR_UNIMPLEMENTED, "namespace_options.userns_options",
-                   f.pod_namespaces.userns_options = &user);
-    user.mode = RUNTIME__V1__NAMESPACE_MODE__NODE;
-    ASSERT_TAKEN(pod, f.pod_namespaces.userns_options = &user);
 }
 
 static void a_pods_sysctls_are_of_its_own_namespaces(void **state)
@@ -230,8 +192,12 @@ static void what_a_container_cannot_have_is_refused_by_name(void **state)
     ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "windows", f.config.windows = &windows);
     ASSERT_TAKEN(container, f.config.stop_signal = RUNTIME__V1__SIGNAL__SIGNAL_SIGRTMAXMINUS3);
     ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "stop_signal: 99", f.config.stop_signal = 99);
-    ASSERT_REFUSED(container, ERROR_UNIMPLEMENTED, "namespace_options.pid: TARGET",
+    ASSERT_TAKEN(container, f.namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET; f.namespaces.target_id = "c1");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "target_id is missing, and pid is TARGET",
                    f.namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET);
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "target_id is set, and pid is not TARGET", f.namespaces.target_id = "c1");
+    ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "ipc: TARGET is a mode of pid alone",
+                   f.namespaces.ipc = RUNTIME__V1__NAMESPACE_MODE__TARGET; f.namespaces.target_id = "c1");
     ASSERT_TAKEN(container, f.context.supplemental_groups_policy = RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Strict);
     ASSERT_REFUSED(container, ERROR_INVALID_ARGUMENT, "supplemental_groups_policy: 2", f.context.supplemental_groups_policy = 2);
 }
