@@ -433,9 +433,9 @@ static void a_terminal_and_sessions_work(void **state)
     exec_init(fixture, &peer, id, "stat -c '%u:%g' $(tty); tr -s ' ' < /proc/self/uid_map; read x; echo said $x; exit 3", TERMINAL);
     check(stream_peer_open(&peer));
     check(stream_peer_start(&peer));
+    check(stream_peer_wait_output(&peer, 1, "0:5\r\n 0 700000 65536")); /* before what is typed is echoed */
     check(stream_peer_write(&peer, "hello\n"));
     check(stream_peer_wait_end(&peer));
-    assert_non_null(strstr(peer.output[1], "0:5\r\n 0 700000 65536"));
     assert_non_null(strstr(peer.output[1], "said hello"));
     stream_peer_fini(&peer);
     exec_init(fixture, &peer, id, "id -u; cat > /dev/stderr; echo out > /dev/stdout", ALL);
