@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/process_id.h"
+#include "services/sandboxd/cgroup_driver.h"
 #include "services/sandboxd/directory.h"
 #include "services/sandboxd/events.h"
 #include "services/sandboxd/host.h"
@@ -89,6 +90,7 @@ struct error *sandboxd_recover(void *state, const struct service_context *contex
     d->generation = context->generation;
     d->page = context->page;
     d->root = config_root_path(context->config, "sandboxd");
+    d->host.has_systemd_driver = cgroup_driver_is_systemd(context->config);
     d->default_runtime = runtime_default(context->config);
     pthread_mutex_init(&d->lock, NULL);
     condition_init(&d->leases_changed);
