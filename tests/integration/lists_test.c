@@ -406,7 +406,8 @@ static void the_node_tells_version_conditions_and_configuration(void **state)
     assert_true(status->n_info > 0 && status->n_runtime_handlers >= 3); /* "", crun, runc */
     check(CRI_CALL(client, "RuntimeService", "RuntimeConfig", &config_request.base, CALL_TIMEOUT_MS,
                    runtime_config_response, &config));
-    assert_int_equal(config->linux->cgroup_driver, RUNTIME__V1__CGROUP_DRIVER__CGROUPFS);
+    assert_int_equal(config->linux->cgroup_driver, ((struct fixture *)*state)->node.has_systemd_driver ? RUNTIME__V1__CGROUP_DRIVER__SYSTEMD
+                                                                                                     : RUNTIME__V1__CGROUP_DRIVER__CGROUPFS);
     check(CRI_CALL(client, "RuntimeService", "UpdateRuntimeConfig", &update_request.base, CALL_TIMEOUT_MS,
                    update_runtime_config_response, &update));
     runtime__v1__version_response__free_unpacked(version, NULL);

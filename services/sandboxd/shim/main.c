@@ -13,6 +13,7 @@
 #include "services/sandboxd/shim/adopt.h"
 #include "services/sandboxd/shim/children.h"
 #include "services/sandboxd/shim/container.h"
+#include "services/sandboxd/shim/first_process.h"
 #include "services/sandboxd/shim/job.h"
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/options.h"
@@ -93,7 +94,7 @@ int main(int argc, char **argv)
     struct shim shim = {.directory_fd = -1};
     struct options options;
 
-    if (argc == 2 && strcmp(argv[1], "--first-process") == 0)
+    if (argc == 2 && (strcmp(argv[1], "--first-process") == 0 || strcmp(argv[1], "--hold-scope") == 0))
         return first_process_main();
     struct error *failure = options_parse(argc, argv, &options);
     log_open("shim", failure ? LOG_LEVEL_INFO : options.level);

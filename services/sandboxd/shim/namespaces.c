@@ -17,6 +17,7 @@
 #include "common/failpoint.h"
 #include "common/fd.h"
 #include "common/memory.h"
+#include "services/sandboxd/shim/first_process.h"
 #include "services/sandboxd/shim/shim.h"
 #include "services/sandboxd/shim/sysctls.h"
 
@@ -63,22 +64,12 @@ static void hand_over(struct task_output *output, const char *path)
         output->fds[output->fd_count++] = fd;
 }
 
-/* Becomes the first process: a program image of its own, so that it shares no memory with the shim's. */
-static void first_process_become(const char *procs)
+static void first_process_enter(const char *procs)
 {
-    char *argv[] = {"bulkhead-shim", "--first-process", NULL};
-    char *environment[] = {NULL};
-
     int fd = open(procs, O_WRONLY | O_CLOEXEC);
+
     if (fd < 0 || write(fd, "0", 1) != 1)
         _exit(1);
-    setsid();
-    int null = open("/dev/null", O_RDWR);
-    for (int i = 0; i < 3; i++)
-        dup2(null, i);
-    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    execve("/proc/self/exe", argv, environment);
-    _exit(1);
 }
 
 /* The child is told by clone which pid it has in our namespace; it is orphaned to the shim at our exit. */
@@ -89,8 +80,10 @@ static struct error *first_process_start(const struct namespaces_wanted *wanted,
     pid_t pid = fork();
     if (pid < 0)
         return error_errno(errno, "fork the pod's first process");
-    if (pid == 0)
-        first_process_become(wanted->first_cgroup);
+    if (pid == 0) {
+        first_process_enter(wanted->first_cgroup);
+        first_process_become("--first-process");
+    }
     autofree char *path = xasprintf("/proc/%d/ns/pid", pid);
     hand_over(output, path);
     wire_put_u64(&output->fields, SHIM_TAG_PID, (uint64_t)pid);
