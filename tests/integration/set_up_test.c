@@ -1,6 +1,7 @@
 /* What an administrator has set up wrongly is told by name, where it is looked for, and is right as soon as it is put
  * right. */
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -350,6 +351,23 @@ static int set_up_open(void **state)
     return 0;
 }
 
+/* No controller is where it is looked for: a plain file system is in the place of the host's cgroups. */
+static void a_host_without_cgroups_is_named_and_pods_are_refused_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pod_request pod;
+    autofree char *id = NULL;
+
+    assert_int_equal(mount("none", "/sys/fs/cgroup", "tmpfs", 0, NULL), 0);
+    pod_request_init(&pod, &fixture->node, "refused", true);
+    check_refused(pod_request_send(&pod, fixture->node.client, &id), ERROR_FAILED_PRECONDITION, "below /sys/fs/cgroup is neither cgroup v2 nor v1");
+    assert_int_equal(umount("/sys/fs/cgroup"), 0);
+    check(node_wait_census(&fixture->node, fixture->census));
+    char *hosted = pod_begin(fixture, &pod);
+    pod_end(fixture, hosted);
+    pod_request_fini(&pod);
+}
+
 /* Whatever a test that failed has left in net.d, or put aside. */
 static int set_up_sweep(void **state)
 {
@@ -377,6 +395,7 @@ int main(void)
         SET_UP_TEST(a_plugin_that_fails_is_told_in_its_own_words),
         SET_UP_TEST(a_plugin_that_goes_holds_a_stop_up_but_no_removal),
         SET_UP_TEST(a_runtime_that_is_not_there_is_named),
+        SET_UP_TEST(a_host_without_cgroups_is_named_and_pods_are_refused_at_once),
         SET_UP_TEST(a_bad_configuration_is_refused_at_the_start_with_its_line_and_key),
         SET_UP_TEST(check_names_what_is_missing_without_a_start),
         SET_UP_TEST(without_any_runtime_the_node_says_so_and_pods_are_refused),

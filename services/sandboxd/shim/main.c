@@ -48,6 +48,19 @@ static struct error *lock_take(struct shim *shim)
     return NULL;
 }
 
+/* A shim that ended here would be started again and again: a pod that is not set up yet is told why it will not be. */
+static struct error *cgroups_open(struct shim *shim)
+{
+    struct error *failure = cgroups_init(&shim->cgroups, "/sys/fs/cgroup");
+
+    if (!failure || shim->pod.record.state & SHIM_POD_IS_SET_UP)
+        return failure;
+    log_error("this host's cgroups cannot be used", "error=%s", log_quote(failure->text));
+    shim->unfit = xstrdup(failure->text);
+    error_free(failure);
+    return NULL;
+}
+
 static struct error *shim_open(struct shim *shim, const struct options *options)
 {
     shim->directory = xasprintf("%s/shim/%s", shim->state, shim->pod_id);
@@ -59,8 +72,8 @@ static struct error *shim_open(struct shim *shim, const struct options *options)
     TRY(directory_open(shim, "tmp", 0700, &shim->work_fd));
     TRY(directory_open(shim, "streams", 0700, &shim->streams.tokens_fd));
     TRY(loop_init(&shim->loop));
-    TRY(cgroups_init(&shim->cgroups, "/sys/fs/cgroup"));
     TRY(pod_load(shim));
+    TRY(cgroups_open(shim));
     TRY(children_open(shim));
     FAILPOINT("shim.open.before_socket");
     TRY(server_open(shim)); /* callers wait in it while the rest goes on */
