@@ -36,10 +36,9 @@ bool host_has_cgroup2(void);
 
 /* Makes the directories, a CNI network (bridge, host-local, portmap; subnet 10.198.0.0/24), and starts the tree, whose programs are in
  * $BULKHEAD_PROGRAMS. Does not wait for readiness. mirror: "http://127.0.0.1:PORT" for docker.io, or NULL. extra: members for
- * config.json, as `"key": value`, or NULL; "$DIR" in it stands for the node's directory, and a "cni" replaces the default one. */
+ * config.json, as `"key": value`, or NULL; "$DIR" in it stands for the node's directory, and a "cni" replaces the default one. With
+ * BULKHEAD_TEST_CGROUP_DRIVER=systemd the node has that driver. */
 struct error *node_open(struct node *node, const char *mirror, const char *extra) __attribute__((warn_unused_result));
-
-/* BULKHEAD_TEST_CGROUP_DRIVER=systemd: the node has that driver. */
 
 /* The same, but nothing is started and there is no client: for a test that prepares the directory first. */
 struct error *node_make(struct node *node, const char *mirror, const char *extra) __attribute__((warn_unused_result));
