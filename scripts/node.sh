@@ -3,7 +3,8 @@
 # the count of what is left. Sourced under `set -euo pipefail` by scripts/demo, scripts/conformance and the scripts in
 # tests/conformance, as root.
 #
-#   node_enter NAME "$0" "$@"   (node_cgroup_driver: systemd, or cgroupfs) runs the script again inside; what follows runs there, with node_dir, node_socket, ... set
+#   node_cgroup_driver=systemd  before the next, where systemd is to make the cgroups
+#   node_enter NAME "$0" "$@"   runs the script again inside; what follows runs there, with node_dir, node_socket, ... set
 #   node_registry               a registry on loopback
 #   node_image                  it, with library/busybox:demo
 #   node_push LAYOUT:IMAGE REFERENCE
