@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "common/memory.h"
+#include "services/sandboxd/cgroup_driver.h"
 #include "services/sandboxd/runtime.h"
 
 static bool program_check(const char *what, const char *path)
@@ -44,6 +45,17 @@ static bool runtimes_check(const struct config *config)
     return is_good;
 }
 
+static bool cgroups_check(const struct config *config)
+{
+    autoptr(error) failure = cgroup_driver_check(config);
+
+    if (failure)
+        fprintf(stderr, "%s\n", failure->text);
+    else
+        printf("cgroup driver: %s\n", config->cgroup_driver);
+    return !failure;
+}
+
 int cli_check(const struct config *config, int argc, char **argv)
 {
     if (argc != 1) {
@@ -52,6 +64,7 @@ int cli_check(const struct config *config, int argc, char **argv)
     }
     bool is_good = programs_check(config);
     is_good = runtimes_check(config) && is_good;
+    is_good = cgroups_check(config) && is_good;
     is_good = check_network(config) && is_good;
     is_good = check_registries(config) && is_good;
     if (!is_good)

@@ -53,7 +53,7 @@ static const struct key keys[] = {
     {KEY("seccomp_profiles_dir", KEY_PATH, seccomp_profiles_dir)},
     {KEY("cdi_spec_dirs", KEY_PATHS, cdi_spec_dirs)},
     {KEY("pinned_images", KEY_NAMES, pinned_images)},
-    {KEY("cgroup_driver", KEY_CHOICE, cgroup_driver), .choices = "cgroupfs"},
+    {KEY("cgroup_driver", KEY_CHOICE, cgroup_driver), .choices = "cgroupfs|systemd"},
     {KEY("stream_server_address", KEY_IP, stream_server_address)},
     {KEY("stream_server_port", KEY_PORT, stream_server_port)},
     {KEY("log_level", KEY_CHOICE, log_level), .choices = "error|warn|info|debug"},

@@ -39,7 +39,7 @@ struct config {
     char **cdi_spec_dirs;       /* /etc/cdi, /var/run/cdi; NULL-terminated, later ones win */
     char **pinned_images;       /* references, as NAME:TAG, of images that are never garbage; a "*" at the end stands for any; NULL-terminated */
     char *cni_ip_pref;          /* cni.ip_pref: "ipv4" or "ipv6": whose address is the pod's first; "cni": the plugins' first */
-    char *cgroup_driver;        /* "cgroupfs" */
+    char *cgroup_driver;        /* "cgroupfs", or "systemd" */
     char *log_level;            /* "info" */
     uint32_t uid_first;         /* uid_first: 61300 */
     uint32_t cni_timeout_s;     /* cni.timeout_seconds: 60 */

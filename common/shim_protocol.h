@@ -7,6 +7,9 @@
 
 enum { SHIM_VERSION = 1, SHIM_ID_SIZE = 65, SHIM_EXEC_OUTPUT_MAX = 16 << 20 };
 
+/* A shim's own cgroups are below this one until the pod is set up. */
+#define SHIM_CGROUP_PARENT "/bulkhead-shim"
+
 /* Every packet begins with these 24 bytes, then wire.h fields. */
 struct shim_header {
     uint32_t version;
@@ -32,7 +35,7 @@ enum shim_type {
                            CONTAINER. RESULT: PATH; fds of etc/passwd then etc/group of the container's root (tags HAS_PASSWD, HAS_GROUP) */
     SHIM_PREPARE_MOUNTS,/* MOUNT_SOURCE*: host paths; a missing one is made as a directory. RESULT: OK, or which failed */
     SHIM_CREATE,        /* CONTAINER, RUNTIME (absolute binary), BUNDLE (has config.json), CGROUP (container's path), LOG_PATH ("" none),
-                           FLAGS (terminal, stdin, stdin once). RESULT: PID, START_TICKS; fd 0: pidfd */
+                           FLAGS (terminal, stdin, stdin once, systemd's cgroup). RESULT: PID, START_TICKS; fd 0: pidfd */
     SHIM_START,         /* CONTAINER. RESULT: TIME_NS (REALTIME) */
     SHIM_SIGNAL,        /* CONTAINER, SIGNAL; SIGKILL kills the whole cgroup. Of an exited container: OK */
     SHIM_DELETE,        /* CONTAINER: kills what lives, runtime delete, rootfs, cgroup, upper directory, its exit record. Idempotent */
@@ -83,7 +86,8 @@ enum shim_container_state {
 };
 
 enum { SHIM_NAMESPACE_HOST = 0, SHIM_NAMESPACE_OWN = 1 };
-enum { SHIM_FLAG_TERMINAL = 1, SHIM_FLAG_STDIN = 2, SHIM_FLAG_STDIN_ONCE = 4, SHIM_FLAG_ATTACH = 8 /* output can be attached to, log or not */ };
+enum { SHIM_FLAG_TERMINAL = 1, SHIM_FLAG_STDIN = 2, SHIM_FLAG_STDIN_ONCE = 4, SHIM_FLAG_ATTACH = 8 /* output can be attached to, log or not */,
+       SHIM_FLAG_SYSTEMD_CGROUP = 16 /* the cgroup is a scope that the OCI runtime asks systemd for */ };
 
 enum { SHIM_SET_ALL = 1 /* goes on past what is refused, and reports the first of it: an undo */ };
 enum { SHIM_MOUNT_PRIVATE, SHIM_MOUNT_SLAVE, SHIM_MOUNT_SHARED };

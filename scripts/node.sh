@@ -3,6 +3,7 @@
 # the count of what is left. Sourced under `set -euo pipefail` by scripts/demo, scripts/conformance and the scripts in
 # tests/conformance, as root.
 #
+#   node_cgroup_driver=systemd  before the next, where systemd is to make the cgroups
 #   node_enter NAME "$0" "$@"   runs the script again inside; what follows runs there, with node_dir, node_socket, ... set
 #   node_registry               a registry on loopback
 #   node_image                  it, with library/busybox:demo
@@ -16,7 +17,7 @@
 # The pid namespace makes an end of every process when the script ends, however it does; mounts, addresses and iptables
 # rules go with theirs. Only cgroups and files are to be removed from outside.
 node_enter() {
-  local name=$1 child status=0
+  local name=$1 child status=0 namespaces=(--mount --net --ipc)
   shift
   if [ -n "${BULKHEAD_NODE:-}" ]; then
     node_inside "$name"
@@ -25,7 +26,9 @@ node_enter() {
   BULKHEAD_NODE=$(mktemp -d "/tmp/$name.XXXXXX")
   export BULKHEAD_NODE
   chmod 755 "$BULKHEAD_NODE" # the daemons have users of their own
-  setpriv --pdeathsig KILL unshare --mount --net --ipc --pid --mount-proc --kill-child --propagation private -- "$@" < /dev/null &
+  # systemd is told the pids of containers, which must be those it sees.
+  [ "${node_cgroup_driver:-}" = systemd ] || namespaces+=(--pid --mount-proc --kill-child)
+  setpriv --pdeathsig KILL unshare "${namespaces[@]}" --propagation private -- "$@" < /dev/null &
   child=$!
   trap 'kill -KILL $child; wait $child || true; node_sweep "$BULKHEAD_NODE"; exit 130' INT TERM HUP
   wait "$child" || status=$?
@@ -140,7 +143,7 @@ CONFIGURATION
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
 CONFIGURATION
   cat > "$node_dir/config.json" << CONFIGURATION
-{"registry": {"config_path": "$node_dir/certs.d"}, "cni": {"conf_dir": "$node_dir/net.d"}}
+{"registry": {"config_path": "$node_dir/certs.d"}, "cni": {"conf_dir": "$node_dir/net.d"}, "cgroup_driver": "${node_cgroup_driver:-cgroupfs}"}
 CONFIGURATION
 }
 
@@ -164,7 +167,7 @@ node_last_words() {
 # Every process here is ours, and every mount and rule; the bridge, and the portmap plugin's empty chains, are the plugins'
 # own and stay by their design. Of files: those of pods, containers, images.
 node_census() {
-  echo "processes:" "$(ps -e -o comm= | grep -vxE 'bash|sh|ps|grep|sort|tr|docker-registry' | sort | tr '\n' ' ')"
+  echo "processes:" "$(ps --ppid 2 -p 2 --deselect -o comm= | grep -vxE 'bash|sh|ps|grep|sort|tr|docker-registry|\(udev-worker\)' | sort | tr '\n' ' ')"
   echo "mounts:" "$(awk '{print $5}' /proc/self/mountinfo | sort | tr '\n' ' ')"
   echo "addresses:" "$(ip -o addr show | awk '$2 != "bhd0" {print $2, $4}' | sort | tr '\n' ' ')"
   echo "rules:" "$(iptables-save 2> /dev/null | grep -E -c "^-A.*($node_subnet\.|CNI-DN-|CNI-[0-9a-f]{24})" || true)"

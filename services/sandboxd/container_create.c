@@ -11,6 +11,7 @@
 #include "services/sandboxd/container_steps.h"
 #include "services/sandboxd/pod_run.h"
 #include "services/sandboxd/reconcile.h"
+#include "services/sandboxd/spec/cgroup_name.h"
 #include "services/sandboxd/table.h"
 
 enum { WAIT_SLICE_MS = 100 };
@@ -35,7 +36,7 @@ static Bulkhead__ContainerRecord *record_new(const struct pod *pod, const struct
     record->state = CONTAINER_CREATING;
     text_set(&record->boot_id, boot_id());
     record->created_at_ns = clock_realtime_ns();
-    record->cgroup = xasprintf("%s/%s", pod->record->cgroup, record->id);
+    record->cgroup = cgroup_container_path(pod->record->cgroup, pod->record->slice, record->id);
     if (*directory && *log)
         record->log_path = xasprintf("%s/%s", directory, log);
     return record;

@@ -16,6 +16,7 @@
 #include "services/sandboxd/pod_shim.h"
 #include "services/sandboxd/reconcile.h"
 #include "services/sandboxd/runtime.h"
+#include "services/sandboxd/spec/cgroup_name.h"
 
 enum { IMAGE_LIMIT_S = 120 };
 
@@ -177,6 +178,7 @@ static struct error *spec_text(struct creation *creation, const struct pod_names
         .hosts_path = staged ? staged->hosts : hosts,
         .hostname_path = staged ? staged->hostname : hostname,
     };
+    autofree char *cgroup = cgroup_oci_path(container->record->cgroup);
     struct spec_input input = {
         .pod_config = container->pod->config,
         .config = container->config,
@@ -187,7 +189,7 @@ static struct error *spec_text(struct creation *creation, const struct pod_names
         .mount_sources = staged ? staged->sources : NULL,
         .rootfs_path = creation->rootfs,
         .volume_paths = creation->volumes,
-        .cgroups_path = container->record->cgroup,
+        .cgroups_path = cgroup,
         .user = creation->user,
     };
     return spec_build(&input, ret);
@@ -207,10 +209,12 @@ static struct error *step_spec(struct creation *creation)
     return NULL;
 }
 
-static uint64_t create_flags(const Runtime__V1__ContainerConfig *config)
+static uint64_t create_flags(const struct container *container)
 {
+    const Runtime__V1__ContainerConfig *config = container->config;
+
     return SHIM_FLAG_ATTACH | (config->tty ? SHIM_FLAG_TERMINAL : 0) | (config->stdin ? SHIM_FLAG_STDIN : 0) |
-           (config->stdin_once ? SHIM_FLAG_STDIN_ONCE : 0);
+           (config->stdin_once ? SHIM_FLAG_STDIN_ONCE : 0) | (container->pod->record->slice[0] ? SHIM_FLAG_SYSTEMD_CGROUP : 0);
 }
 
 static void record_process(struct container *container, struct shim_reply *reply)
@@ -242,7 +246,7 @@ static struct error *step_create(struct creation *creation)
     wire_put_string(&fields, SHIM_TAG_BUNDLE, bundle);
     wire_put_string(&fields, SHIM_TAG_CGROUP, container->record->cgroup);
     wire_put_string(&fields, SHIM_TAG_LOG_PATH, container->record->log_path);
-    wire_put_u64(&fields, SHIM_TAG_FLAGS, create_flags(container->config));
+    wire_put_u64(&fields, SHIM_TAG_FLAGS, create_flags(container));
     struct error *error = shim_client_call(pod_shim(container->pod), step_of(container, "create"), SHIM_CREATE, &fields,
                                            &creation->patience, &reply);
     wire_writer_fini(&fields);

@@ -77,7 +77,7 @@ static char *pod_info(const struct pod *pod)
 {
     const Bulkhead__AttachmentRecord *attachment = pod->record->attachment;
     json_t *info = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o}", "state", pod_state_name(pod->record->state), "runtime",
-                             pod->record->runtime, "cgroup", pod->record->cgroup, "netns", pod->record->netns, "failure",
+                             pod->record->runtime, "cgroup", pod_containers_cgroup(pod), "netns", pod->record->netns, "failure",
                              pod->failure ? pod->failure : "", "teardownFailures", (int)pod->record->teardown_failures,
                              "network", attachment ? json_pack("{s:s, s:s, s:b}", "name", attachment->network, "interface",
                                                                attachment->interface, "deleted", attachment->deleted)

@@ -112,7 +112,7 @@ static void container_metrics(struct container *container, struct metric_list *r
 static struct metric_owner owner_of_pod(const struct pod *pod)
 {
     return (struct metric_owner){
-        .id = pod->record->cgroup,
+        .id = pod_containers_cgroup(pod),
         .name = "",
         .image = "",
         .pod_namespace = pod->config->metadata->namespace_,

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "common/memory.h"
+#include "services/sandboxd/cgroup_driver.h"
 #include "services/sandboxd/handlers.h"
 #include "services/sandboxd/network.h"
 #include "services/sandboxd/runtime.h"
@@ -68,9 +69,11 @@ static void status_pack(struct sandboxd *d, const struct error *network, const c
     autofree Runtime__V1__RuntimeHandler **handler_pointers = xcalloc(room, sizeof(*handler_pointers));
     autofree char *text = node_info(d);
     const struct config_runtime *runtime = NULL;
+    autoptr(error) no_driver = cgroup_driver_check(d->config);
     autoptr(error) no_runtime = runtime_find(d, "", &runtime);
 
-    condition_set(&conditions[0], "RuntimeReady", no_runtime, d->default_runtime ? "RuntimeMissing" : "NoRuntime");
+    condition_set(&conditions[0], "RuntimeReady", no_driver ? no_driver : no_runtime,
+                  no_driver ? "NoCgroupDriver" : d->default_runtime ? "RuntimeMissing" : "NoRuntime");
     condition_set(&conditions[1], "NetworkReady", network, reason);
     status.n_conditions = 2;
     status.conditions = pointers;
@@ -102,13 +105,13 @@ struct error *handle_status(void *state, const struct ipc_call *call, struct ipc
 
 struct error *handle_runtime_config(void *state, const struct ipc_call *call, struct ipc_reply *reply)
 {
+    const struct sandboxd *d = state;
     Runtime__V1__RuntimeConfigResponse response = RUNTIME__V1__RUNTIME_CONFIG_RESPONSE__INIT;
     Runtime__V1__LinuxRuntimeConfiguration linux = RUNTIME__V1__LINUX_RUNTIME_CONFIGURATION__INIT;
     auto_request request = NULL;
 
-    (void)state;
     TRY(message_parse(call, &runtime__v1__runtime_config_request__descriptor, &request));
-    linux.cgroup_driver = RUNTIME__V1__CGROUP_DRIVER__CGROUPFS;
+    linux.cgroup_driver = cgroup_driver_is_systemd(d->config) ? RUNTIME__V1__CGROUP_DRIVER__SYSTEMD : RUNTIME__V1__CGROUP_DRIVER__CGROUPFS;
     response.linux = &linux;
     message_reply(&response.base, reply);
     return NULL;

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/process_id.h"
+#include "services/sandboxd/cgroup_driver.h"
 #include "services/sandboxd/directory.h"
 #include "services/sandboxd/events.h"
 #include "services/sandboxd/host.h"
@@ -97,6 +98,7 @@ struct error *sandboxd_recover(void *state, const struct service_context *contex
     d->page = context->page;
     d->root = config_root_path(context->config, "sandboxd");
     d->layers = config_root_path(context->config, "shim");
+    d->host.has_systemd_driver = cgroup_driver_is_systemd(context->config);
     d->default_runtime = runtime_default(context->config);
     pthread_mutex_init(&d->lock, NULL);
     condition_init(&d->leases_changed);

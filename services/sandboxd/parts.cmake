@@ -19,6 +19,7 @@ add_library(bulkhead-sandboxd-parts STATIC
   ${CMAKE_CURRENT_LIST_DIR}/files/user_lines.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/apparmor.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/capability.c
+  ${CMAKE_CURRENT_LIST_DIR}/spec/cgroup_name.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/exec.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/linux.c
   ${CMAKE_CURRENT_LIST_DIR}/spec/message.c
@@ -40,7 +41,7 @@ add_library(bulkhead-sandboxd-parts STATIC
 target_link_libraries(bulkhead-sandboxd-parts PUBLIC bulkhead-proto bulkhead-common PkgConfig::JANSSON PkgConfig::YAML)
 
 if(COMMAND bulkhead_unit_test)
-  foreach(test IN ITEMS cdi/cdi cni/cni cni/result files/files files/user spec/resources spec/seccomp spec/spec spec/user_namespace spec/validate)
+  foreach(test IN ITEMS cdi/cdi cni/cni cni/result files/files files/user spec/cgroup_name spec/resources spec/seccomp spec/spec spec/user_namespace spec/validate)
     string(REPLACE "/" "-" name ${test})
     bulkhead_unit_test(sandboxd-${name} SOURCES sandboxd/${test}_test.c LIBS bulkhead-sandboxd-parts)
   endforeach()

@@ -168,6 +168,11 @@ char *pod_path(const struct pod *pod, const char *file)
     return xasprintf("%s/pods/%s%s%s", pod->d->root, pod->record->id, *file ? "/" : "", file);
 }
 
+const char *pod_containers_cgroup(const struct pod *pod)
+{
+    return *pod->record->slice ? pod->record->slice : pod->record->cgroup;
+}
+
 bool pod_has_network(const struct pod *pod)
 {
     const Runtime__V1__LinuxPodSandboxConfig *linux = pod->config->linux;

@@ -67,6 +67,9 @@ void pod_directory_remove(struct pod *pod);
 /* The absolute path of a file of the pod's; the caller frees it. */
 char *pod_path(const struct pod *pod, const char *file);
 
+/* Where its containers are: their slice with the systemd driver, else its own cgroup. */
+const char *pod_containers_cgroup(const struct pod *pod);
+
 /* Does the pod use a network namespace of its own? */
 bool pod_has_network(const struct pod *pod);
 

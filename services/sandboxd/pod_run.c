@@ -7,10 +7,13 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/process_id.h"
+#include "common/shim_protocol.h"
 #include "services/sandboxd/canonical.h"
+#include "services/sandboxd/cgroup_driver.h"
 #include "services/sandboxd/pod_steps.h"
 #include "services/sandboxd/reconcile.h"
 #include "services/sandboxd/runtime.h"
+#include "services/sandboxd/spec/cgroup_name.h"
 #include "services/sandboxd/table.h"
 
 enum { WAIT_SLICE_MS = 100 };
@@ -21,6 +24,7 @@ struct wanted_pod {
     const char *handler;
     const char *runtime;
     const char *cgroup_parent;
+    char *slice; /* NULL: the driver is cgroupfs */
     uint8_t *config;
     size_t config_size;
 };
@@ -31,6 +35,19 @@ struct error *call_over(const struct ipc_call *call, const char *what)
 
     return error_new(is_late ? ERROR_DEADLINE_EXCEEDED : ERROR_CANCELLED, "%s while waiting for %s",
                      is_late ? "the deadline passed" : "the client went away", what);
+}
+
+/* Below slices only systemd makes groups: what the shim runs for the pod has its group elsewhere, as it has before the set-up. */
+static void cgroup_choose(const struct wanted_pod *wanted, Bulkhead__PodRecord *record)
+{
+    const char *parent = strcmp(wanted->cgroup_parent, "/") ? wanted->cgroup_parent : "";
+
+    if (wanted->slice) {
+        text_set(&record->slice, wanted->slice);
+        record->cgroup = xasprintf(SHIM_CGROUP_PARENT "/%s", record->id);
+    } else {
+        record->cgroup = xasprintf("%s/%s%s", parent, *wanted->cgroup_parent ? "" : "bulkhead-", record->id);
+    }
 }
 
 static Bulkhead__PodRecord *record_new(const struct wanted_pod *wanted)
@@ -46,8 +63,7 @@ static Bulkhead__PodRecord *record_new(const struct wanted_pod *wanted)
     record->created_at_ns = clock_realtime_ns();
     record->state = POD_CREATING;
     text_set(&record->boot_id, boot_id());
-    record->cgroup = xasprintf("%s/%s%s", strcmp(wanted->cgroup_parent, "/") ? wanted->cgroup_parent : "",
-                               *wanted->cgroup_parent ? "" : "bulkhead-", record->id);
+    cgroup_choose(wanted, record);
     return record;
 }
 
@@ -188,10 +204,13 @@ static struct error *wanted_check(struct sandboxd *d, Runtime__V1__RunPodSandbox
         return error_new(ERROR_INVALID_ARGUMENT, "the sandbox configuration has no metadata");
     TRY(spec_validate_pod(request->config, &d->host));
     TRY(runtime_find(d, request->runtime_handler, &runtime));
+    TRY(cgroup_driver_check(d->config));
     ret->metadata = request->config->metadata;
     ret->handler = request->runtime_handler;
     ret->runtime = runtime->name;
     ret->cgroup_parent = request->config->linux ? request->config->linux->cgroup_parent : "";
+    if (cgroup_driver_is_systemd(d->config))
+        TRY(cgroup_slice_parse(ret->cgroup_parent, &ret->slice));
     ret->config = canonical_pod_config(request->config, &ret->config_size);
     return NULL;
 }
@@ -207,6 +226,7 @@ struct error *pod_run(struct sandboxd *d, const struct ipc_call *call, Runtime__
     while (again && !error)
         error = pod_run_once(d, call, &wanted, ret_id, &again);
     free(wanted.config);
+    free(wanted.slice);
     if (!error)
         return NULL;
     return error_wrap(error, "run pod %s/%s", wanted.metadata->namespace_, wanted.metadata->name);

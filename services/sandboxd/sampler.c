@@ -141,7 +141,7 @@ static void container_sample(struct container *container)
 static void pod_sample(struct pod *pod)
 {
     struct cpu_sample sample;
-    bool is_read = cpu_time_read(pod->d, pod->record->cgroup, &sample);
+    bool is_read = cpu_time_read(pod->d, pod_containers_cgroup(pod), &sample);
 
     pthread_mutex_lock(&pod->d->lock);
     if (is_read)

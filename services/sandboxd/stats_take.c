@@ -22,7 +22,7 @@ struct cgroup_place container_cgroup(const struct container *container)
 
 struct cgroup_place pod_cgroup(const struct pod *pod)
 {
-    return place_of(pod->d, pod->record->cgroup);
+    return place_of(pod->d, pod_containers_cgroup(pod));
 }
 
 static struct cpu_sample sample_now(const struct stats_numbers *numbers)

@@ -52,6 +52,18 @@ what_would_be_used_is_shown() {
   has "configuration is good: $node_dir/config.json"
 }
 
+what_the_host_can_do_of_cgroups_is_shown() {
+  ok check "${node_flags[@]}"
+  has 'cgroup driver: cgroupfs'
+  jq '.cgroup_driver = "systemd"' config.json > bad.json
+  if [ -d /run/systemd/system ] && [ -S /run/dbus/system_bus_socket ]; then
+    ok check --config bad.json
+    has 'cgroup driver: systemd'
+  else
+    fails 'cgroup_driver: this host cannot do "systemd": /run/' check --config bad.json
+  fi
+}
+
 what_is_missing_is_named() {
   mkdir empty
   fails "program: $node_dir/empty/bulkhead-keeper is missing" check "${node_flags[@]}" --programs "$node_dir/empty"
@@ -146,6 +158,7 @@ before=$(node_census)
 step wrong_usage_is_told
 step configuration_is_checked_by_line
 step what_would_be_used_is_shown
+step what_the_host_can_do_of_cgroups_is_shown
 step what_is_missing_is_named
 step installation_is_whole
 step manual_page_has_every_flag_and_verb

@@ -191,8 +191,11 @@ static void children_are_killed(enum keeper_program program, const char *what)
         struct puller puller;
         puller_start(&puller, "test/large:1");
         for (int i = 0; i < 4 && !is_done(&puller); i++) {
-            pause_ms(15 + 10 * round + 25 * i);
-            kills += children_kill(&bench, program, SIGKILL);
+            unsigned killed = 0;
+            pause_ms(15 + 10 * round + 25 * i); /* into its work, or on a slower machine before it has begun */
+            while (!is_done(&puller) && !(killed = children_kill(&bench, program, SIGKILL)))
+                pause_ms(2);
+            kills += killed;
         }
         puller_end(&puller);
         all_removed();

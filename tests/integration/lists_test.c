@@ -406,13 +406,42 @@ static void the_node_tells_version_conditions_and_configuration(void **state)
     assert_true(status->n_info > 0 && status->n_runtime_handlers >= 3); /* "", crun, runc */
     check(CRI_CALL(client, "RuntimeService", "RuntimeConfig", &config_request.base, CALL_TIMEOUT_MS,
                    runtime_config_response, &config));
-    assert_int_equal(config->linux->cgroup_driver, RUNTIME__V1__CGROUP_DRIVER__CGROUPFS);
+    assert_int_equal(config->linux->cgroup_driver, ((struct fixture *)*state)->node.has_systemd_driver ? RUNTIME__V1__CGROUP_DRIVER__SYSTEMD
+                                                                                                     : RUNTIME__V1__CGROUP_DRIVER__CGROUPFS);
     check(CRI_CALL(client, "RuntimeService", "UpdateRuntimeConfig", &update_request.base, CALL_TIMEOUT_MS,
                    update_runtime_config_response, &update));
     runtime__v1__version_response__free_unpacked(version, NULL);
     runtime__v1__status_response__free_unpacked(status, NULL);
     runtime__v1__runtime_config_response__free_unpacked(config, NULL);
     runtime__v1__update_runtime_config_response__free_unpacked(update, NULL);
+}
+
+/* Its runtime says only later that it was started. */
+static void a_container_that_ends_while_it_is_started_began_before_its_end(void **state)
+{
+    static const char *const command[] = {"/bin/sh", "-c", "exit 7", NULL};
+    struct fixture *fixture = *state;
+    struct container_request request;
+    struct workload_state now;
+    struct pod_request pod;
+    autofree char *late = xasprintf("cat > %s/late <<'E'\n#!/bin/sh\n/usr/bin/crun \"$@\"\nstatus=$?\ncase \" $* \" in *' start '*) sleep 2;; esac\n"
+                                    "exit $status\nE\nchmod 755 %s/late", fixture->node.directory, fixture->node.directory);
+
+    assert_int_equal(system(late), 0);
+    pod_request_init(&pod, &fixture->node, "late", true);
+    pod.request.runtime_handler = (char *)"late";
+    char *pod_id = NULL;
+    check(pod_request_send(&pod, fixture->node.client, &pod_id));
+    container_request_init(&request, &pod, pod_id, "seven", busybox, command);
+    autofree char *id = container_begin(fixture, &request);
+    check(workload_wait_exit(&fixture->work, id, &now));
+    Runtime__V1__ContainerStatusResponse *reply = container_status(fixture, id);
+    assert_int_equal(reply->status->exit_code, 7);
+    assert_true(reply->status->created_at <= reply->status->started_at && reply->status->started_at <= reply->status->finished_at);
+    runtime__v1__container_status_response__free_unpacked(reply, NULL);
+    pod_end(fixture, pod_id);
+    container_request_fini(&request);
+    pod_request_fini(&pod);
 }
 
 /* How many images a list has with this filter (NULL: none); each must have this tag. */
@@ -465,6 +494,12 @@ static void the_image_file_system_holds_what_was_pulled(void **state)
     runtime__v1__image_fs_info_response__free_unpacked(reply, NULL);
 }
 
+static int lists_open(void **state)
+{
+    return fixture_open_with(state, "\"runtimes\": {\"crun\": {\"path\": \"/usr/bin/crun\"}, \"runc\": {\"path\": \"/usr/sbin/runc\"}, "
+                                    "\"late\": {\"path\": \"$DIR/late\"}}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,10 +507,11 @@ int main(void)
         NODE_TEST(a_short_id_serves_while_it_is_one_objects_alone),
         NODE_TEST(a_pods_status_repeats_its_configuration),
         NODE_TEST(a_containers_status_repeats_its_configuration_and_tells_its_times),
+        NODE_TEST(a_container_that_ends_while_it_is_started_began_before_its_end),
         NODE_TEST(the_node_tells_version_conditions_and_configuration),
         NODE_TEST(images_are_filtered_by_any_name_that_they_have),
         NODE_TEST(the_image_file_system_holds_what_was_pulled),
     };
 
-    return cmocka_run_group_tests(tests, fixture_open, fixture_close);
+    return cmocka_run_group_tests(tests, lists_open, fixture_close);
 }

@@ -76,6 +76,16 @@ static inline void container_end(struct fixture *fixture, char *id)
     free(id);
 }
 
+/* A small file's; the caller frees it. */
+static inline char *file_text(const char *path)
+{
+    char *text = NULL;
+    size_t size = 0;
+
+    check(file_read_all(path, 1 << 16, &text, &size));
+    return text;
+}
+
 /* What a shell's script prints in the container; it must end with this code. The caller frees it. */
 static inline char *script_output(struct fixture *fixture, const char *container, const char *script, int expected)
 {

@@ -134,11 +134,17 @@ static void a_container_may_have_an_ipc_namespace_of_its_own(void **state)
     scene_close(&scene);
 }
 
-/* The path of a container's cgroup in a hierarchy, as its own process sees it. */
-static void cgroup_is_below(struct scene *scene, const char *parent)
+/* The path of a container's cgroup in each hierarchy, as seen from outside: with version 2 the container sees it as its root. */
+static void cgroup_is_below(const struct scene *scene, const char *parent)
 {
-    autofree char *script = xasprintf("grep -v -e ':%s/%s/%s$' -e ':/$' -e '^0::' /proc/1/cgroup; true", parent,
-                                      scene->pod_id, scene->ids[0]);
+    autofree char *place = node_container_cgroup("", parent, scene->pod_id, scene->ids[0]), *procs = xasprintf("%s/cgroup.procs", place);
+    autofree char *script = xasprintf("grep -v -e ':%s$' -e ':/$' -e '^0::' /proc/1/cgroup; true", strstr(place, "/bh"));
+
+    if (host_has_cgroup2()) {
+        free(file_text(procs));
+        script_prints(scene->fixture, scene->ids[0], "cat /proc/1/cgroup", "0::/\n");
+        return;
+    }
     autofree char *others = script_output(scene->fixture, scene->ids[0], script, 0);
     autofree char *count = script_output(scene->fixture, scene->ids[0], "grep -c /bh /proc/1/cgroup", 0);
 
@@ -155,24 +161,33 @@ static void a_containers_cgroup_is_below_the_pods_parent(void **state)
     scene_close(&scene);
 }
 
-static char *cgroup_file(const char *controller, const struct scene *scene, const char *id, const char *file)
+/* Of both versions: controller and file of version 1, file of version 2. */
+struct limit {
+    const char *controller, *file, *value;
+    const char *file2, *value2; /* NULL: version 2 says it with another */
+};
+
+static const struct limit limits[] = {
+    {"cpu", "cpu.shares", "512\n", "cpu.weight", "20\n"},
+    {"cpu", "cpu.cfs_period_us", "50000\n", NULL, NULL},
+    {"cpu", "cpu.cfs_quota_us", "20000\n", "cpu.max", "20000 50000\n"},
+    {"cpuset", "cpuset.cpus", "0\n", "cpuset.cpus", "0\n"},
+    {"memory", "memory.limit_in_bytes", "100663296\n", "memory.max", "100663296\n"},
+};
+static const struct limit no_limit = {"cpu", "cpu.shares", "1024\n", "cpu.weight", "100\n"};
+
+static void cgroup_has(const struct scene *scene, const char *id, const struct limit *limit)
 {
-    autofree char *path =
-        xasprintf("/sys/fs/cgroup/%s%s/%s/%s/%s", controller, scene->pod.cgroup, scene->pod_id, id, file);
-    char *text = NULL;
-    size_t size = 0;
+    bool is_2 = host_has_cgroup2();
+    autofree char *place = node_container_cgroup(limit->controller, scene->pod.cgroup, scene->pod_id, id);
+    autofree char *path = xasprintf("%s/%s", place, is_2 ? limit->file2 : limit->file);
+    const char *expected = is_2 ? limit->value2 : limit->value;
 
-    check(file_read_all(path, 4096, &text, &size));
-    return text;
-}
-
-static void cgroup_has(const char *controller, const struct scene *scene, const char *id, const char *file,
-                       const char *expected)
-{
-    autofree char *text = cgroup_file(controller, scene, id, file);
-
+    if (is_2 && !limit->file2)
+        return;
+    autofree char *text = file_text(path);
     if (strcmp(text, expected) != 0)
-        fail_msg("%s/%s is %s, not %s", controller, file, text, expected);
+        fail_msg("%s is %s, not %s", path, text, expected);
 }
 
 /* Read from both sides: the host's hierarchy, and what the container sees of it. */
@@ -181,8 +196,6 @@ static void cpu_and_memory_limits_are_the_cgroups(void **state)
     struct fixture *fixture = *state;
     struct scene scene;
 
-    if (access("/sys/fs/cgroup/memory", F_OK) < 0)
-        skip(); /* version 2: tests/README.md says where */
     scene_open(&scene, fixture, "limited", NODE, CONTAINER, POD);
     container_request_init(&scene.container, &scene.pod, scene.pod_id, "third", busybox, sleeping);
     scene.container.resources.cpu_shares = 512;
@@ -191,15 +204,14 @@ static void cpu_and_memory_limits_are_the_cgroups(void **state)
     scene.container.resources.cpuset_cpus = (char *)"0";
     scene.container.resources.memory_limit_in_bytes = 96 << 20;
     autofree char *id = container_begin(fixture, &scene.container);
-    cgroup_has("cpu", &scene, id, "cpu.shares", "512\n");
-    cgroup_has("cpu", &scene, id, "cpu.cfs_period_us", "50000\n");
-    cgroup_has("cpu", &scene, id, "cpu.cfs_quota_us", "20000\n");
-    cgroup_has("cpuset", &scene, id, "cpuset.cpus", "0\n");
-    cgroup_has("memory", &scene, id, "memory.limit_in_bytes", "100663296\n");
-    script_prints(fixture, id,
-                  "cd /sys/fs/cgroup; cat cpu/cpu.shares cpuset/cpuset.cpus memory/memory.limit_in_bytes; nproc",
-                  "512\n0\n100663296\n1\n");
-    cgroup_has("cpu", &scene, scene.ids[0], "cpu.shares", "1024\n"); /* nothing was asked for */
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+        cgroup_has(&scene, id, &limits[i]);
+    if (host_has_cgroup2())
+        script_prints(fixture, id, "cd /sys/fs/cgroup; cat cpu.weight cpuset.cpus memory.max; nproc", "20\n0\n100663296\n1\n");
+    else
+        script_prints(fixture, id, "cd /sys/fs/cgroup; cat cpu/cpu.shares cpuset/cpuset.cpus memory/memory.limit_in_bytes; nproc",
+                      "512\n0\n100663296\n1\n");
+    cgroup_has(&scene, scene.ids[0], &no_limit); /* nothing was asked for */
     container_request_fini(&scene.container);
     scene_close(&scene);
 }

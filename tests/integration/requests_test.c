@@ -163,7 +163,7 @@ POD_CHANGE(hostname, pod->config.hostname = (char *)"two words")
 POD_CHANGE(logs, pod->config.log_directory = (char *)"relative/logs")
 POD_CHANGE(dotdot, pod->config.log_directory = (char *)"/var/log/../../etc")
 POD_CHANGE(cgroup_dotdot, pod->system.cgroup_parent = (char *)"/a/../b")
-POD_CHANGE(slice, pod->system.cgroup_parent = (char *)"kubepods.slice")
+POD_CHANGE(other_driver, pod->system.cgroup_parent = (char *)(strstr(pod->cgroup, ".slice") ? "/kubepods" : "kubepods.slice"))
 POD_CHANGE(target, pod->namespaces.pid = RUNTIME__V1__NAMESPACE_MODE__TARGET)
 POD_CHANGE(no_mode, pod->namespaces.ipc = 9)
 POD_CHANGE(handler, pod->request.runtime_handler = (char *)"gvisor")
@@ -181,7 +181,7 @@ static void a_pod_asked_for_wrongly_is_refused_by_name_and_leaves_nothing(void *
         {pod_logs, ERROR_INVALID_ARGUMENT, "log_directory"},
         {pod_dotdot, ERROR_INVALID_ARGUMENT, "log_directory"},
         {pod_cgroup_dotdot, ERROR_INVALID_ARGUMENT, "cgroup_parent"},
-        {pod_slice, ERROR_INVALID_ARGUMENT, "cgroup_parent"},
+        {pod_other_driver, ERROR_INVALID_ARGUMENT, "the driver is"},
         {pod_port, ERROR_INVALID_ARGUMENT, "container_port 70000"},
         {pod_dns, ERROR_INVALID_ARGUMENT, "dns_config.servers"},
         {pod_no_mode, ERROR_INVALID_ARGUMENT, "namespace_options.ipc"},
@@ -275,8 +275,15 @@ static void container_unified(struct container_request *container)
     static Runtime__V1__LinuxContainerResources__UnifiedEntry entry = RUNTIME__V1__LINUX_CONTAINER_RESOURCES__UNIFIED_ENTRY__INIT;
     static Runtime__V1__LinuxContainerResources__UnifiedEntry *entries[] = {&entry};
 
-    entry.key = (char *)"memory.high", entry.value = (char *)"max";
+    entry.key = (char *)(host_has_cgroup2() ? "cgroup.procs" : "memory.high"), entry.value = (char *)"max";
     container->resources.unified = entries, container->resources.n_unified = 1;
+}
+
+static bool host_has_hugetlb(void)
+{
+    autofree char *controllers = host_has_cgroup2() ? file_text("/sys/fs/cgroup/cgroup.controllers") : NULL;
+
+    return controllers ? strstr(controllers, "hugetlb") != NULL : access("/sys/fs/cgroup/hugetlb/cgroup.procs", F_OK) == 0;
 }
 
 static void container_hugepages(struct container_request *container)
@@ -284,7 +291,7 @@ static void container_hugepages(struct container_request *container)
     static Runtime__V1__HugepageLimit page = RUNTIME__V1__HUGEPAGE_LIMIT__INIT;
     static Runtime__V1__HugepageLimit *pages[] = {&page};
 
-    page.page_size = (char *)"2MB", page.limit = 1;
+    page.page_size = (char *)(host_has_hugetlb() ? "2XB" : "2MB"), page.limit = 1;
     container->resources.hugepage_limits = pages, container->resources.n_hugepage_limits = 1;
 }
 
@@ -352,7 +359,8 @@ static void container_come_and_go(struct fixture *fixture, struct pod_request *p
 
 static void a_container_asked_for_wrongly_is_refused_by_name_and_leaves_nothing(void **state)
 {
-    static const struct container_case cases[] = {
+    bool is_2 = host_has_cgroup2(), has_hugetlb = host_has_hugetlb();
+    const struct container_case cases[] = {
         {container_config, ERROR_INVALID_ARGUMENT, "configuration is missing"},
         {container_metadata, ERROR_INVALID_ARGUMENT, "no metadata"},
         {container_name, ERROR_INVALID_ARGUMENT, "metadata.name is missing"},
@@ -387,8 +395,10 @@ static void a_container_asked_for_wrongly_is_refused_by_name_and_leaves_nothing(
         {container_apparmor, ERROR_FAILED_PRECONDITION, "apparmor: profile mine"},
         {container_selinux, ERROR_FAILED_PRECONDITION, "selinux_options: this host has no SELinux"},
         {container_swap, ERROR_INVALID_ARGUMENT, "memory_swap_limit_in_bytes"},
-        {container_unified, ERROR_FAILED_PRECONDITION, "unified: the cgroups of this host are of version 1"},
-        {container_hugepages, ERROR_FAILED_PRECONDITION, "hugepage_limits: this host has no hugetlb"},
+        {container_unified, is_2 ? ERROR_INVALID_ARGUMENT : ERROR_FAILED_PRECONDITION,
+         is_2 ? "unified: \"cgroup.procs\" is no controller's file" : "unified: the cgroups of this host are of version 1"},
+        {container_hugepages, has_hugetlb ? ERROR_INVALID_ARGUMENT : ERROR_FAILED_PRECONDITION,
+         has_hugetlb ? "hugepage_limits: \"2XB\" is no page size" : "hugepage_limits: this host has no hugetlb"},
         {container_groups_policy, ERROR_INVALID_ARGUMENT, "supplemental_groups_policy"},
         {container_signal, ERROR_INVALID_ARGUMENT, "stop_signal"},
     };

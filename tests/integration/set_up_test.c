@@ -1,6 +1,7 @@
 /* What an administrator has set up wrongly is told by name, where it is looked for, and is right as soon as it is put
  * right. */
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -303,15 +304,14 @@ static void check_names_what_is_missing_without_a_start(void **state)
     assert_non_null(strstr(good, "/no/such/net.d"));
 }
 
-/* A node of its own: no runtime is a setting, and a start is refused nothing for it; Status says it. */
-static void without_any_runtime_the_node_says_so_and_pods_are_refused(void **state)
+/* A node of its own with that setting: the start is not refused for it; Status says it, and so hears who asks for a pod. */
+static void other_node_cannot_run_pods(struct fixture *fixture, const char *setting, const char *reason, const char *words)
 {
-    struct fixture *fixture = *state;
     struct fixture *other = fixture->other = xcalloc(1, sizeof(*other)); /* ended by the sweep */
     struct pod_request pod;
     autofree char *id = NULL;
 
-    check(node_open(&other->node, NULL, "\"runtimes\": {}"));
+    check(node_open(&other->node, NULL, setting));
     int64_t end = clock_boottime_ns() + PATIENCE_S * INT64_C(1000000000);
     autofree uint8_t *reply = NULL;
     size_t size = 0;
@@ -322,11 +322,24 @@ static void without_any_runtime_the_node_says_so_and_pods_are_refused(void **sta
         error_free(error);
         usleep(50000);
     }
-    condition_is(other, 0, false, "NoRuntime", "no OCI runtime is installed");
+    condition_is(other, 0, false, reason, words);
     pod_request_init(&pod, &other->node, "hopeless", true);
-    check_refused(pod_request_send(&pod, other->node.client, &id), ERROR_FAILED_PRECONDITION,
-                  "no OCI runtime is installed");
+    pod.system.cgroup_parent = (char *)"";
+    check_refused(pod_request_send(&pod, other->node.client, &id), ERROR_FAILED_PRECONDITION, words);
     pod_request_fini(&pod);
+}
+
+static void without_any_runtime_the_node_says_so_and_pods_are_refused(void **state)
+{
+    other_node_cannot_run_pods(*state, "\"runtimes\": {}", "NoRuntime", "no OCI runtime is installed");
+}
+
+static void without_systemd_its_cgroup_driver_is_refused_by_name(void **state)
+{
+    if (access("/run/systemd/system", F_OK) == 0)
+        skip();
+    other_node_cannot_run_pods(*state, "\"cgroup_driver\": \"systemd\"", "NoCgroupDriver",
+                               "this host cannot do \"systemd\": /run/systemd/system is missing");
 }
 
 static int set_up_open(void **state)
@@ -348,6 +361,23 @@ static int set_up_open(void **state)
     check(workload_pull(&fixture->work, busybox, &id));
     fixture->census = census_at_rest(fixture);
     return 0;
+}
+
+/* No controller is where it is looked for: a plain file system is in the place of the host's cgroups. */
+static void a_host_without_cgroups_is_named_and_pods_are_refused_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pod_request pod;
+    autofree char *id = NULL;
+
+    assert_int_equal(mount("none", "/sys/fs/cgroup", "tmpfs", 0, NULL), 0);
+    pod_request_init(&pod, &fixture->node, "refused", true);
+    check_refused(pod_request_send(&pod, fixture->node.client, &id), ERROR_FAILED_PRECONDITION, "below /sys/fs/cgroup is neither cgroup v2 nor v1");
+    assert_int_equal(umount("/sys/fs/cgroup"), 0);
+    check(node_wait_census(&fixture->node, fixture->census));
+    char *hosted = pod_begin(fixture, &pod);
+    pod_end(fixture, hosted);
+    pod_request_fini(&pod);
 }
 
 /* Whatever a test that failed has left in net.d, or put aside. */
@@ -377,9 +407,11 @@ int main(void)
         SET_UP_TEST(a_plugin_that_fails_is_told_in_its_own_words),
         SET_UP_TEST(a_plugin_that_goes_holds_a_stop_up_but_no_removal),
         SET_UP_TEST(a_runtime_that_is_not_there_is_named),
+        SET_UP_TEST(a_host_without_cgroups_is_named_and_pods_are_refused_at_once),
         SET_UP_TEST(a_bad_configuration_is_refused_at_the_start_with_its_line_and_key),
         SET_UP_TEST(check_names_what_is_missing_without_a_start),
         SET_UP_TEST(without_any_runtime_the_node_says_so_and_pods_are_refused),
+        SET_UP_TEST(without_systemd_its_cgroup_driver_is_refused_by_name),
     };
 
     return cmocka_run_group_tests(tests, set_up_open, fixture_close);

@@ -61,12 +61,10 @@ static inline struct error *update(const struct scene *scene, const Runtime__V1_
     return NULL;
 }
 
-static inline char *file_text(const char *path)
+static inline char *file_line(const char *path)
 {
-    char *text = NULL;
-    size_t size = 0;
+    char *text = file_text(path);
 
-    check(file_read_all(path, 1 << 20, &text, &size));
     text[strcspn(text, "\n")] = '\0';
     return text;
 }
@@ -82,7 +80,7 @@ static inline char *cgroup_text(const struct scene *scene, const char *controlle
     autofree char *path = xasprintf("/sys/fs/cgroup%s%s%s/%s/%s/%s", is_version_1() ? "/" : "", is_version_1() ? controller : "",
                                     scene->pod.cgroup, scene->pod_id, scene->id, file);
 
-    return file_text(path);
+    return file_line(path);
 }
 
 static inline void cgroup_says(const struct scene *scene, const char *controller, const char *file, const char *expected)

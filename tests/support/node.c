@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/memory.h"
+#include "common/shim_protocol.h"
 #include "proto/cri.pb-c.h"
 #include "tests/support/cri_client.h"
 
@@ -104,8 +105,8 @@ static struct error *files_make(const struct node *node, const char *mirror, con
     autofree char *hosts = xasprintf("{\"server\": \"https://docker.io\", \"host\": {\"%s\": {\"capabilities\": [\"pull\", \"resolve\"]}}}",
                                      mirror ? mirror : "http://127.0.0.1:1");
     autofree char *cni = has_cni ? xstrdup("") : xasprintf(", \"cni\": {\"conf_dir\": \"%s/net.d\"}", node->directory);
-    autofree char *config = xasprintf("{\"registry\": {\"config_path\": \"%s/certs.d\"}%s%s%s}", node->directory, cni,
-                                      *extra ? ", " : "", extra);
+    autofree char *config = xasprintf("{\"registry\": {\"config_path\": \"%s/certs.d\"}%s%s%s%s}", node->directory, cni,
+                                      node->has_systemd_driver ? ", \"cgroup_driver\": \"systemd\"" : "", *extra ? ", " : "", extra);
 
     TRY(file_write(node->directory, "net.d/10-bhn.conflist", network));
     TRY(file_write(node->directory, "certs.d/docker.io/hosts.json", hosts));
@@ -144,7 +145,9 @@ struct error *node_make(struct node *node, const char *mirror, const char *extra
     node->root = xasprintf("%s/r", template);
     node->state = xasprintf("%s/s", template);
     node->address = xasprintf("%s/s/bulkhead.sock", template);
-    node->cgroup = xasprintf("/bhn-%d", getpid());
+    const char *driver = getenv("BULKHEAD_TEST_CGROUP_DRIVER");
+    node->has_systemd_driver = driver && !strcmp(driver, "systemd");
+    node->cgroup = xasprintf(node->has_systemd_driver ? "/bhn%d.slice" : "/bhn-%d", getpid());
     TRY(directories_make(node));
     return files_make(node, mirror, extra);
 }
@@ -154,6 +157,31 @@ struct error *node_open(struct node *node, const char *mirror, const char *extra
     TRY(node_make(node, mirror, extra));
     TRY(node_start(node));
     return cri_client_open(node->address, &node->client);
+}
+
+/* A dash parts the names of a slice and of those above it: the kubelet writes an underscore for it. */
+char *node_cgroup_parent(const struct node *node, const char *name)
+{
+    autofree char *plain = xstrdup(name);
+
+    if (!node->has_systemd_driver)
+        return xasprintf("%s/%s", node->cgroup, name);
+    for (char *dash = plain; (dash = strchr(dash, '-'));)
+        *dash = '_';
+    return xasprintf("%s/%.*s-%s.slice", node->cgroup, (int)(strlen(node->cgroup + 1) - strlen(".slice")), node->cgroup + 1, plain);
+}
+
+bool host_has_cgroup2(void)
+{
+    return access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
+}
+
+char *node_container_cgroup(const char *controller, const char *parent, const char *pod_id, const char *id)
+{
+    autofree char *top = host_has_cgroup2() ? xstrdup("/sys/fs/cgroup") : xasprintf("/sys/fs/cgroup/%s", controller);
+    bool is_slice = strlen(parent) > 6 && !strcmp(parent + strlen(parent) - 6, ".slice");
+
+    return is_slice ? xasprintf("%s%s/cri-bulkhead-%s.scope", top, parent, id) : xasprintf("%s%s/%s/%s", top, parent, pod_id, id);
 }
 
 static struct error *status_check(struct node *node, bool *ret_ready)
@@ -361,9 +389,21 @@ unsigned long node_activity(const struct node *node, const char *program)
     return sum;
 }
 
+/* Lists them. Slices are the kubelet's to remove, here the test's. A pod of the systemd driver has a group of the shim's own, not of this
+ * node if another's shim has its directory. */
+static char *cgroups_command(const struct node *node)
+{
+    if (!node->has_systemd_driver)
+        return xasprintf("find /sys/fs/cgroup -path '*/unified' -prune -o -type d -path '*%s/*' -print 2>/dev/null", node->cgroup);
+    return xasprintf("find /sys/fs/cgroup -type d -path '*%s/*' ! -name '*.slice' -print 2>/dev/null;"
+                     " for d in /sys/fs/cgroup" SHIM_CGROUP_PARENT "/*/; do ls -d /tmp/bhn.*/s/shim/$(basename $d) 2>/dev/null |"
+                     " grep -vq '^%s/' || find $d -type d 2>/dev/null; done",
+                     node->cgroup, node->directory);
+}
+
 char *node_census(const struct node *node)
 {
-    autofree char *cgroups = xasprintf("find /sys/fs/cgroup -path '*/unified' -prune -o -type d -path '*%s/*' -print 2>/dev/null", node->cgroup);
+    autofree char *cgroups = cgroups_command(node);
     autofree char *leases = xasprintf("find %s/ipam -name '10.*' 2>/dev/null", node->directory);
     char *text = xasprintf("mounts %zu\nleases %zu\nrules %zu\nveths %zu\ncgroups %zu\nshim state %zu\nshim root %zu\n"
                            "pods %zu\ncontainers %zu\nstate %zu\nroot %zu\n",
@@ -471,6 +511,7 @@ static void processes_end(struct node *node)
  * a runtime's files name pids of long ago. */
 static void remains_end(const struct node *node)
 {
+    autofree char *slice = xasprintf("systemctl stop %s", node->cgroup + 1);
     autofree char *command = xasprintf(
         "for d in $(find /sys/fs/cgroup -path '*/unified' -prune -o -type d -path '*%s*' -print 2>/dev/null | sort -r); do"
         " for p in $(cat $d/cgroup.procs 2>/dev/null); do kill -9 $p; done; done; sleep 0.1;"
@@ -478,6 +519,8 @@ static void remains_end(const struct node *node)
         " for m in $(grep -F ' %s/' /proc/self/mountinfo | cut -d' ' -f5 | sort -r); do umount -l $m; done; rm -rf %s",
         node->cgroup, node->cgroup, node->directory, node->directory);
 
+    if (node->has_systemd_driver && system(slice) != 0)
+        fprintf(stderr, "node: %s: it failed\n", slice);
     if (system(command) < 0)
         fprintf(stderr, "node: cleaning up: %s\n", strerror(errno));
 }

@@ -14,7 +14,8 @@ struct node {
     char *root;
     char *state;
     char *address;
-    char *cgroup;     /* for cgroup_parent: "/bhn-PID" */
+    char *cgroup;     /* for cgroup_parent: "/bhn-PID", or "/bhnPID.slice" */
+    bool has_systemd_driver;
     pid_t backstop;   /* our child, `bulkhead run` */
     struct cri_client *client;
 };
@@ -24,9 +25,19 @@ struct node {
  * the host leaves to it. */
 void node_isolate(void);
 
+/* The cgroup_parent of a pod of this name, below the node's: "/bhn-PID/NAME", or "/bhnPID.slice/bhnPID-NAME.slice". The caller frees it. */
+char *node_cgroup_parent(const struct node *node, const char *name);
+
+/* The directory of a container's cgroup: on version 1 hosts in this controller's hierarchy. The caller frees it. */
+char *node_container_cgroup(const char *controller, const char *parent, const char *pod_id, const char *id);
+
+/* Are the host's cgroups of version 2? */
+bool host_has_cgroup2(void);
+
 /* Makes the directories, a CNI network (bridge, host-local, portmap; subnet 10.198.0.0/24), and starts the tree, whose programs are in
  * $BULKHEAD_PROGRAMS. Does not wait for readiness. mirror: "http://127.0.0.1:PORT" for docker.io, or NULL. extra: members for
- * config.json, as `"key": value`, or NULL; "$DIR" in it stands for the node's directory, and a "cni" replaces the default one. */
+ * config.json, as `"key": value`, or NULL; "$DIR" in it stands for the node's directory, and a "cni" replaces the default one. With
+ * BULKHEAD_TEST_CGROUP_DRIVER=systemd the node has that driver. */
 struct error *node_open(struct node *node, const char *mirror, const char *extra) __attribute__((warn_unused_result));
 
 /* The same, but nothing is started and there is no client: for a test that prepares the directory first. */

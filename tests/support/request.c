@@ -16,7 +16,7 @@ void pod_request_init(struct pod_request *pod, const struct node *node, const ch
                                 .context = RUNTIME__V1__LINUX_SANDBOX_SECURITY_CONTEXT__INIT,
                                 .namespaces = RUNTIME__V1__NAMESPACE_OPTION__INIT};
     pod->logs = xasprintf("%s/logs/%s", node->directory, name);
-    pod->cgroup = xasprintf("%s/%s", node->cgroup, name);
+    pod->cgroup = node_cgroup_parent(node, name);
     pod->metadata.name = pod->metadata.uid = (char *)name;
     pod->metadata.namespace_ = (char *)"test";
     pod->namespaces.network = host_network ? RUNTIME__V1__NAMESPACE_MODE__NODE : RUNTIME__V1__NAMESPACE_MODE__POD;

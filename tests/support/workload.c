@@ -70,7 +70,7 @@ struct error *workload_pod_run(struct workload *work, const char *name, uint32_t
     Runtime__V1__NamespaceOption namespaces = RUNTIME__V1__NAMESPACE_OPTION__INIT;
     Runtime__V1__RunPodSandboxResponse *reply;
     autofree char *logs = xasprintf("%s/logs/%s", work->node->directory, name);
-    autofree char *cgroup = xasprintf("%s/%s", work->node->cgroup, name);
+    autofree char *cgroup = node_cgroup_parent(work->node, name);
 
     metadata.name = metadata.uid = (char *)name;
     metadata.namespace_ = (char *)"test";

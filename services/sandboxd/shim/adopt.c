@@ -228,8 +228,7 @@ static void starts_settle(struct shim *shim)
             continue;
         autofree char *fifo = container_fifo_path(shim, container);
         bool has_started = access(fifo, F_OK) < 0;
-        if (has_started)
-            container->record.started_ns = clock_realtime_ns();
+        container->record.started_ns = has_started ? clock_realtime_ns() : 0;
         error_free(container_move(shim, container, has_started ? SHIM_CONTAINER_RUNNING : SHIM_CONTAINER_CREATED));
     }
 }

@@ -15,6 +15,7 @@
 #include "common/memory.h"
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/handlers.h"
+#include "services/sandboxd/shim/scope_holder.h"
 #include "services/sandboxd/shim/shim.h"
 
 enum { LOG_OPEN_LIMIT_MS = 30000, CREATE_LIMIT_MS = 120000, OUTPUT_PIPE_SIZE = 256 << 10 };
@@ -221,6 +222,8 @@ static struct error *create_finish(struct shim *shim, struct create *create, con
     TRY(runtime_result(shim, job, create->log, "create"));
     if (create->console >= 0)
         TRY(console_take(shim, create));
+    if (container->record.flags & SHIM_FLAG_SYSTEMD_CGROUP)
+        scope_hold(shim, container);
     TRY(create_take_process(shim, create));
     unlink(create->pid_path);
     if (container_has_log(container))

@@ -35,8 +35,7 @@ static struct error *start_note(struct shim *shim, struct container *container, 
     struct error *unsaved = NULL;
 
     if (container->record.state == SHIM_CONTAINER_STARTING) {
-        if (has_started)
-            container->record.started_ns = clock_realtime_ns();
+        container->record.started_ns = has_started ? clock_realtime_ns() : 0;
         FAILPOINT("shim.start.before_running");
         unsaved = container_move(shim, container, has_started ? SHIM_CONTAINER_RUNNING : SHIM_CONTAINER_CREATED);
         FAILPOINT("shim.start.after_running");
@@ -82,6 +81,7 @@ static struct error *start_run(struct shim *shim, struct step *step, struct cont
     /* The next program's cgroup is known beforehand: a successor waits for exactly it. */
     snprintf(container->record.step_cgroup, sizeof(container->record.step_cgroup), "%s/step/%d.%u" JOB_AWAITED_SUFFIX,
              shim->pod.record.cgroup, getpid(), shim->serial + 2);
+    container->record.started_ns = clock_realtime_ns(); /* stays if it ends before the runtime says that it was started */
     FAILPOINT("shim.start.before_starting");
     struct error *failure = container_move(shim, container, SHIM_CONTAINER_STARTING);
     FAILPOINT("shim.start.after_starting");
@@ -93,6 +93,7 @@ static struct error *start_run(struct shim *shim, struct step *step, struct cont
                           &container->runtime);
     if (failure) {
         free(start);
+        container->record.started_ns = 0;
         error_free(container_move(shim, container, SHIM_CONTAINER_CREATED));
     }
     return failure;

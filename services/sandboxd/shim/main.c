@@ -13,6 +13,7 @@
 #include "services/sandboxd/shim/adopt.h"
 #include "services/sandboxd/shim/children.h"
 #include "services/sandboxd/shim/container.h"
+#include "services/sandboxd/shim/first_process.h"
 #include "services/sandboxd/shim/job.h"
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/null_device.h"
@@ -48,6 +49,19 @@ static struct error *lock_take(struct shim *shim)
     return NULL;
 }
 
+/* A shim that ended here would be started again and again: a pod that is not set up yet is told why it will not be. */
+static struct error *cgroups_open(struct shim *shim)
+{
+    struct error *failure = cgroups_init(&shim->cgroups, "/sys/fs/cgroup");
+
+    if (!failure || shim->pod.record.state & SHIM_POD_IS_SET_UP)
+        return failure;
+    log_error("this host's cgroups cannot be used", "error=%s", log_quote(failure->text));
+    shim->unfit = xstrdup(failure->text);
+    error_free(failure);
+    return NULL;
+}
+
 static struct error *shim_open(struct shim *shim, const struct options *options)
 {
     shim->directory = xasprintf("%s/shim/%s", shim->state, shim->pod_id);
@@ -59,9 +73,9 @@ static struct error *shim_open(struct shim *shim, const struct options *options)
     TRY(directory_open(shim, "tmp", 0700, &shim->work_fd));
     TRY(directory_open(shim, "streams", 0700, &shim->streams.tokens_fd));
     TRY(loop_init(&shim->loop));
-    TRY(cgroups_init(&shim->cgroups, "/sys/fs/cgroup"));
     TRY(null_device_open(&shim->null_fd));
     TRY(pod_load(shim));
+    TRY(cgroups_open(shim));
     TRY(children_open(shim));
     FAILPOINT("shim.open.before_socket");
     TRY(server_open(shim)); /* callers wait in it while the rest goes on */
@@ -95,7 +109,7 @@ int main(int argc, char **argv)
     struct shim shim = {.directory_fd = -1};
     struct options options;
 
-    if (argc == 2 && strcmp(argv[1], "--first-process") == 0)
+    if (argc == 2 && (strcmp(argv[1], "--first-process") == 0 || strcmp(argv[1], "--hold-scope") == 0))
         return first_process_main();
     struct error *failure = options_parse(argc, argv, &options);
     log_open("shim", failure ? LOG_LEVEL_INFO : options.level);

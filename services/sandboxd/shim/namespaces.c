@@ -17,6 +17,7 @@
 #include "common/failpoint.h"
 #include "common/fd.h"
 #include "common/memory.h"
+#include "services/sandboxd/shim/first_process.h"
 #include "services/sandboxd/shim/shim.h"
 #include "services/sandboxd/shim/sysctls.h"
 
@@ -65,21 +66,11 @@ static void hand_over(struct task_output *output, const char *path)
         output->fds[output->fd_count++] = fd;
 }
 
-/* Becomes the first process: a program image of its own, so that it shares no memory with the shim's. */
-static void first_process_become(int procs)
+/* Where it may be, whoever it is by then. */
+static void first_process_enter(int procs)
 {
-    char *argv[] = {"bulkhead-shim", "--first-process", NULL};
-    char *environment[] = {NULL};
-
     if (write(procs, "0", 1) != 1)
         _exit(1);
-    setsid();
-    int null = open("/dev/null", O_RDWR);
-    for (int i = 0; i < 3; i++)
-        dup2(null, i);
-    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    execve("/proc/self/exe", argv, environment);
-    _exit(1);
 }
 
 /* The child is told by clone which pid it has in our namespace; it is orphaned to the shim at our exit. */
@@ -96,8 +87,10 @@ static struct error *first_process_start(const struct namespaces_wanted *wanted,
     pid_t pid = fork();
     if (pid < 0)
         return error_errno(errno, "fork the pod's first process");
-    if (pid == 0)
-        first_process_become(procs);
+    if (pid == 0) {
+        first_process_enter(procs);
+        first_process_become("--first-process");
+    }
     wire_put_u64(&output->fields, SHIM_TAG_PID, (uint64_t)pid);
     return NULL;
 }

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/record.h"
+#include "common/shim_protocol.h"
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/shim.h"
@@ -26,7 +27,7 @@ struct error *pod_load(struct shim *shim)
     struct error *failure = record_load(shim->directory_fd, "pod", "pod", POD_VERSION, &version, &data, &size);
     if (failure && failure->code == ERROR_NOT_FOUND) {
         error_free(failure);
-        snprintf(pod->record.cgroup, sizeof(pod->record.cgroup), "/bulkhead-shim/%s", shim->pod_id);
+        snprintf(pod->record.cgroup, sizeof(pod->record.cgroup), SHIM_CGROUP_PARENT "/%s", shim->pod_id);
         return NULL;
     }
     TRY(failure);

@@ -55,6 +55,3 @@ void pod_find_pid_namespace(struct shim *shim);
 
 /* Is pid the first process of the pod's PID namespace? Then it is reaped. */
 bool pod_first_exited(struct shim *shim, pid_t pid);
-
-/* The body of that process: reaps until it is killed. */
-int first_process_main(void);

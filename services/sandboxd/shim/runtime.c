@@ -47,6 +47,8 @@ struct error *runtime_run(struct shim *shim, const struct container *container, 
     argv[count++] = root;
     argv[count++] = "--log";
     argv[count++] = log;
+    if (container->record.flags & SHIM_FLAG_SYSTEMD_CGROUP)
+        argv[count++] = "--systemd-cgroup";
     for (size_t i = 0; arguments[i] && count < RUNTIME_ARGUMENTS_MAX - 1; i++)
         argv[count++] = arguments[i];
     bool is_exec = strcmp(arguments[0], "exec") == 0;

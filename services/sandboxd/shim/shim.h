@@ -34,6 +34,7 @@ struct shim {
     struct rlimit nofile;   /* as inherited; given back to what it runs */
     struct loop loop;
     struct cgroups cgroups;
+    char *unfit; /* why the host's cgroups are of no use, which is what the pod's set-up fails with; NULL: they are */
     struct source listener;
     struct source children; /* signalfd of SIGCHLD */
     struct client *clients;

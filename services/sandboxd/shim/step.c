@@ -65,7 +65,9 @@ void step_begin(struct shim *shim, struct step *step)
 {
     step_handler *handler = handler_find(step->type);
 
-    if (handler)
+    if (shim->unfit && (step->type == SHIM_POD_SETUP || step->type == SHIM_RUN)) /* what comes first, and needs a group */
+        step_finish(shim, step, error_new(ERROR_FAILED_PRECONDITION, "%s", shim->unfit));
+    else if (handler)
         handler(shim, step);
     else
         step_finish(shim, step, error_new(ERROR_UNIMPLEMENTED, "the shim knows no step of type %u", step->type));

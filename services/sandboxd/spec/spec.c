@@ -19,6 +19,8 @@ static struct error *root_object(const struct spec_input *input, const struct ca
     json_object_set_new(root, "mounts", spec_mounts_list(input));
     TRY(spec_linux_object(input, capabilities, &linux));
     json_object_set_new(root, "linux", linux);
+    if (input->cgroups_path[0] != '/') /* crun(1): the container's processes are in the scope itself, where limits are set and usage is read */
+        json_object_set_new(root, "annotations", json_pack("{ss}", "run.oci.systemd.subgroup", ""));
     if (input->found && input->found->cdi_edits)
         cdi_edits_apply(input->found->cdi_edits, root);
     return NULL;

@@ -29,6 +29,7 @@ struct spec_device {
 /* What is true of this host; found out once, when sandboxd starts. */
 struct spec_host {
     int cgroup_version;  /* 1 or 2 */
+    bool has_systemd_driver; /* the configured cgroup driver: cgroup_parent is a slice */
     bool has_swap_limit; /* memory.memsw.limit_in_bytes, or memory.swap.max */
     bool has_selinux;
     bool has_apparmor;       /* enabled in the kernel, and its parser is there */
@@ -79,7 +80,7 @@ struct spec_input {
     char *const *mount_sources; /* instead of each mount's host_path where not NULL; NULL: none instead */
     const char *rootfs_path;  /* absolute */
     char *const *volume_paths; /* per mount of the configuration, where an image is its source; NULL: none is */
-    const char *cgroups_path; /* below each hierarchy's root: "/kubepods/pod1/CONTAINER" */
+    const char *cgroups_path; /* below each hierarchy's root: "/kubepods/pod1/CONTAINER"; or systemd's: "a.slice:PREFIX:NAME" */
     const struct user *user;  /* as user_resolve() found it */
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/sysctl.h"
+#include "services/sandboxd/spec/cgroup_name.h"
 #include "services/sandboxd/spec/message.h"
 #include "services/sandboxd/spec/path.h"
 #include "services/sandboxd/spec/validate.h"
@@ -74,12 +75,15 @@ static struct error *port_check(const Runtime__V1__PortMapping *port)
     return NULL;
 }
 
-static struct error *cgroup_parent_check(const char *parent)
+static struct error *cgroup_parent_check(const char *parent, const struct spec_host *host)
 {
     size_t length = strlen(parent);
+    autofree char *slice = NULL;
 
     if (path_has_dotdot(parent))
         return error_new(ERROR_INVALID_ARGUMENT, "cgroup_parent \"%s\" has a \"..\" in it", parent);
+    if (host->has_systemd_driver)
+        return cgroup_slice_parse(parent, &slice);
     if (length > 6 && strcmp(parent + length - 6, ".slice") == 0)
         return error_new(ERROR_INVALID_ARGUMENT, "cgroup_parent \"%s\" is a slice of systemd, the driver is cgroupfs",
                          parent);
@@ -142,7 +146,7 @@ static struct error *linux_check(const Runtime__V1__PodSandboxConfig *config, co
         return NULL;
     for (size_t i = 0; i < linux->n_sysctls; i++)
         TRY(sysctl_check(linux->sysctls[i]->key, linux->sysctls[i]->value, config));
-    TRY(cgroup_parent_check(linux->cgroup_parent));
+    TRY(cgroup_parent_check(linux->cgroup_parent, host));
     return context_check(linux->security_context, host);
 }
 

@@ -82,7 +82,7 @@ static void every_key_is_taken(void **state)
         " \"cni\": {\"conf_dir\": \"/n\", \"bin_dirs\": [\"/b\"], \"timeout_seconds\": 9, \"ip_pref\": \"cni\"},\n"
         " \"cdi_spec_dirs\": [], \"pinned_images\": [\"pause:*\"],"
         " \"runtimes\": {\"crun\": {\"path\": \"/x/crun\"}, \"other\": {\"path\": \"/x/other\"}},\n"
-        " \"default_runtime_name\": \"other\", \"seccomp_profiles_dir\": \"/sp\", \"cgroup_driver\": \"cgroupfs\",\n"
+        " \"default_runtime_name\": \"other\", \"seccomp_profiles_dir\": \"/sp\", \"cgroup_driver\": \"systemd\",\n"
         " \"log_level\": \"debug\", \"uid_first\": 70000,"
         " \"stream_server_address\": \"::1\", \"stream_server_port\": \"10010\"}");
     assert_null(config_load(path, &config));
@@ -99,6 +99,7 @@ static void every_key_is_taken(void **state)
     assert_int_equal(config->runtime_count, 2);
     assert_string_equal(config->runtimes[1].path, "/x/other");
     assert_string_equal(config->default_runtime_name, "other");
+    assert_string_equal(config->cgroup_driver, "systemd");
     assert_string_equal(config->log_level, "debug");
     assert_int_equal(config->uid_first, 70000);
     assert_string_equal(config->stream_server_address, "::1");
@@ -121,7 +122,7 @@ static void mistakes_are_named_with_their_line(void **state)
     expect_bad("{\"uid_first\":\n1}", "1", "uid_first: must be from 1000");
     expect_bad("{\"a\\\"b\\n\": [1,{\"root\":\n2}],\n\"root\": \"/r\"}", "1", "unknown key");
     expect_bad("{\"log_level\": \"info|warn\"}", "1", "none of: error|warn|info|debug");
-    expect_bad("{\"cgroup_driver\": \"systemd\"}", "1", "none of: cgroupfs");
+    expect_bad("{\"cgroup_driver\": \"v2\"}", "1", "none of: cgroupfs|systemd");
     expect_bad("{\n\"grpc\": \"/a\"}", "2", "grpc: must be an object");
     expect_bad("{\n\"runtimes\": {\"crun\": {\"path\": \"/x\", \"pth\": \"/y\"}}}", "2", "unknown key 'pth'");
     expect_bad("{\n\"runtimes\": {\"crun\": {}}}", "2", "string \"path\"");

@@ -68,6 +68,7 @@ static int node_set_up(void **state)
     node->config.cni_conf_dir = (char *)"/nowhere";
     node->config.cni_bin_dirs = no_directories;
     node->config.cni_timeout_s = 10;
+    node->config.cgroup_driver = (char *)"cgroupfs";
     node->runtime = (struct config_runtime){.name = (char *)"runc", .path = (char *)"/bin/sh"};
     node->config.runtimes = &node->runtime;
     node->config.runtime_count = 1;

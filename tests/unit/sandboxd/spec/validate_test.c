@@ -48,7 +48,10 @@ static void a_pods_paths_addresses_and_ports_are_checked(void **state)
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "log_directory", f.pod_config.log_directory = "logs");
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "log_directory", f.pod_config.log_directory = "/a/../b");
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "cgroup_parent", f.pod_linux.cgroup_parent = "/a/../../b");
-    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "cgroup_parent", f.pod_linux.cgroup_parent = "kubepods.slice");
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "the driver is cgroupfs", f.pod_linux.cgroup_parent = "kubepods.slice");
+    ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "the driver is systemd", f.host.has_systemd_driver = true);
+    ASSERT_TAKEN(pod, f.host.has_systemd_driver = true; f.pod_linux.cgroup_parent = "/kubepods.slice/kubepods-pod1.slice");
+    ASSERT_TAKEN(pod, f.host.has_systemd_driver = true; f.pod_linux.cgroup_parent = "");
     ASSERT_TAKEN(pod, f.pod_config.dns_config = &dns; texts("fe80::1%eth0", list));
     ASSERT_REFUSED(pod, ERROR_INVALID_ARGUMENT, "dns_config.servers", f.pod_config.dns_config = &dns;
                    texts("1.1.1.1\nnameserver 2.2.2.2", list));
