@@ -339,7 +339,8 @@ static void other_client_end(struct other_client *client)
 }
 
 /* Its queue of 4 MB is full after some 25 events of 150 KB. What was created and deleted while it was behind, it never hears
- * of (and whether what it knew as created has run before its deletion); all else it does, and the other client of every event. */
+ * of, nor whether what it knew as created has run before its deletion; all else it does, and the other client of every
+ * event. */
 static void a_stopped_client_holds_up_nobody_and_is_told_the_rest_when_it_goes_on(void **state)
 {
     enum { LIVES = 25, SIZE = 150 << 10 };
