@@ -1,18 +1,23 @@
 /* The order in which criapi's parts start and end. */
 #include "services/criapi/criapi.h"
 
+#include <malloc.h>
 #include <stdio.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "services/criapi/ping.h"
 
-enum { CLOSE_LIMIT_S = 12 }; /* the drain has limits of its own; this is for a drain that hangs */
+enum {
+    LARGE_BYTES = 1 << 20, /* of what the allocator maps by itself */
+    CLOSE_LIMIT_S = 12,    /* the drain has limits of its own; this is for a drain that hangs */
+};
 
 struct error *criapi_open(void *state, const struct service_context *context)
 {
     struct criapi *criapi = state;
 
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* large lists go back to the kernel; glibc would raise this with the first one */
     return listener_open(&criapi->listener, context);
 }
 

@@ -268,7 +268,7 @@ static void follow_up_to(struct event_hub *hub, const Bulkhead__EventSnapshotRep
     }
 }
 
-/* It is asked again soon. What comes meanwhile is in the next snapshot. */
+/* It is asked again soon. */
 static void snapshot_failed(struct event_hub *hub, const struct error *error)
 {
     struct ipc_publication publication;
@@ -276,8 +276,10 @@ static void snapshot_failed(struct event_hub *hub, const struct error *error)
     if (!hub->has_warned)
         log_warn("sandboxd does not say how things are", "error=%s", log_quote(error->text));
     hub->has_warned = true;
-    if (ipc_subscriber_next(hub->subscriber, PAUSE_MS, &publication))
-        free(publication.payload);
+    if (!ipc_subscriber_next(hub->subscriber, PAUSE_MS, &publication))
+        return;
+    publication_take(hub, &publication);
+    free(publication.payload);
 }
 
 /* What has come in already is in the snapshot that is asked for next. */
@@ -296,7 +298,6 @@ static void hub_compare_with_sandboxd(struct event_hub *hub)
     if (!hub->is_in_step)
         hub_skip(hub);
     autoptr(error) error = snapshot_ask(hub, &snapshot);
-
     if (error) {
         snapshot_failed(hub, error);
         return;

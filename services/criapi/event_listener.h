@@ -9,8 +9,8 @@
 #include "services/criapi/event_table.h"
 
 enum {
-    LISTENER_EVENTS_MAX = 512,       /* that wait for a client, */
-    LISTENER_BYTES_MAX = 4 << 20,    /* and their size; beyond either the rest is found by comparison when these have gone out */
+    LISTENER_EVENTS_MAX = 512,    /* that wait for a client, */
+    LISTENER_BYTES_MAX = 4 << 20, /* and their size; what is beyond is found by comparison when these have gone out */
 };
 
 /* An event's bytes, which many listeners share. */

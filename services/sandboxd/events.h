@@ -1,4 +1,5 @@
-/* What criapi is told of each move of a container and a pod (GetContainerEvents), and of all at once when it has missed some. */
+/* What criapi is told of each move of a container and a pod (GetContainerEvents), and of all at once when it has missed
+ * some. */
 #pragma once
 
 #include "common/event_phase.h"

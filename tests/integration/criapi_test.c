@@ -610,6 +610,43 @@ static void clients_that_do_not_read_hold_up_nobody_and_only_so_much_waits_for_t
     }
 }
 
+static size_t resident_bytes(pid_t pid)
+{
+    autofree char *path = xasprintf("/proc/%d/statm", (int)pid);
+    unsigned long pages = 0;
+    FILE *file = fopen(path, "r");
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%*u %lu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* 60 lists of 30 MB, each cancelled after its first message, would be 1.8 GB. */
+static void lists_and_clients_of_events_that_are_cut_off_leave_no_memory_behind(void **state)
+{
+    enum { ROUNDS = 60, MOST = 150 << 20 };
+    struct bench *bench = *state;
+    size_t size;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        struct cri_stream *stream = list_begin(bench, "StreamContainerStats", "20 1500000"), *events = NULL;
+        uint8_t *bytes = NULL;
+        autoptr(error) error = cri_stream_next(stream, PATIENCE_MS, &bytes, &size);
+        if (error && error->code != ERROR_RESOURCE_EXHAUSTED) /* criapi has not heard of all cancels yet */
+            fail_msg("%s: %s", error_code_name(error->code), error->text);
+        free(bytes);
+        assert_null(
+            cri_stream_open(bench->client, "RuntimeService", "GetContainerEvents", "", 0, -1, &events));
+        cri_stream_close(events);
+        cri_stream_close(stream);
+    }
+    expect_list(bench, 10, 200, 1);
+    size_t resident = resident_bytes(bench->criapi);
+    print_message("criapi has %zu MB after %d lists of 30 MB\n", resident >> 20, ROUNDS);
+    assert_in_range(resident, 1, MOST);
+}
+
 static void a_list_under_way_is_cut_off_by_the_end_of_criapi(void **state)
 {
     struct bench *bench = *state;
@@ -842,6 +879,7 @@ int main(int argc, char **argv)
         BENCH_TEST(a_streamed_list_may_be_larger_than_any_message),
         BENCH_TEST(a_streamed_list_ends_as_its_unary_one_does),
         BENCH_TEST(clients_that_do_not_read_hold_up_nobody_and_only_so_much_waits_for_them),
+        BENCH_TEST(lists_and_clients_of_events_that_are_cut_off_leave_no_memory_behind),
         BENCH_TEST(a_list_under_way_is_cut_off_by_the_end_of_criapi),
         BENCH_TEST(a_client_of_events_that_waits_for_sandboxd_is_let_go_at_the_end),
         BENCH_TEST(two_hundred_calls_at_a_time_are_all_answered),
