@@ -12,7 +12,7 @@ static const struct verb {
 } verbs[] = {
     {"check", cli_check, "check the configuration, without starting anything"},
     {"run", cli_run, "run the container runtime in the foreground"},
-    {"status", cli_status, "show its processes (--json)"},
+    {"status", cli_status, "show its processes (--json), or what they may do (--rights)"},
 };
 
 static int help(FILE *out)

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/process_table.h"
+#include "cli/rights.h"
 
 enum { ID_SHOWN = 13 };
 
@@ -100,18 +101,24 @@ static void table_print_json(const struct process_table *table)
 
 int cli_status(const struct config *config, int argc, char **argv)
 {
+    bool is_json = false, is_of_rights = false;
     struct process_table table;
-    bool is_json = argc == 2 && strcmp(argv[1], "--json") == 0;
 
-    if (argc != 1 && !is_json) {
-        fprintf(stderr, "usage: bulkhead status [--json]\n");
-        return CLI_USAGE;
+    for (int i = 1; i < argc; i++) {
+        bool *flag = strcmp(argv[i], "--json") == 0 ? &is_json : strcmp(argv[i], "--rights") == 0 ? &is_of_rights : NULL;
+        if (!flag) {
+            fprintf(stderr, "usage: bulkhead status [--rights] [--json]\n");
+            return CLI_USAGE;
+        }
+        *flag = true;
     }
     process_table_read(config, &table);
-    if (is_json)
-        table_print_json(&table);
-    else if (!table.is_running || table.count == 0)
+    if (!is_json && (!table.is_running || table.count == 0))
         fprintf(stderr, "bulkhead status: %s\n", table.degraded_reason);
+    else if (is_of_rights)
+        rights_print(&table, is_json);
+    else if (is_json)
+        table_print_json(&table);
     else
         table_print(&table);
     int status = exit_status(&table);

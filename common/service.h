@@ -1,6 +1,7 @@
 /* The skeleton of every daemon: main() is a table and one call to service_main(). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -8,13 +9,19 @@
 #include "common/error.h"
 #include "common/ipc.h"
 #include "common/request_page.h"
+#include "common/service_syscalls.h"
 
-/* Rights as data: a service's privileges.c. It ends with no capabilities but `capabilities`, an empty bounding set and no_new_privs. */
+/* Rights as data: a service's privileges.c. It ends with no capabilities but `capabilities`, an empty bounding set and no_new_privs; it may
+ * make the system calls of its groups and reach the files below its paths (service_paths.h), no others. */
 struct service_privileges {
     enum config_user user;
     uint64_t capabilities;             /* bits of capabilities kept (unpack), 0 for all daemons */
     const uint32_t *groups;            /* supplementary; NULL: none */
     uint64_t nofile;                   /* RLIMIT_NOFILE, soft = hard */
+    unsigned syscalls;                 /* of enum service_syscalls */
+    const char *const *reads;          /* paths, $ROOT and $STATE for the configured ones; ended by NULL; NULL: none */
+    const char *const *writes;         /* may be read, too */
+    bool is_jailed;                    /* its root directory holds all that it may reach, and Landlock guards no path */
 };
 
 /* What the daemon is told about itself; lives as long as the process. */
@@ -53,7 +60,12 @@ int service_fd(const struct service_context *context, const char *name);
 /* sd_notify(3)'s protocol to $NOTIFY_SOCKET; nothing where there is none. Text like "READY=1" or "STATUS=...". */
 void service_notify(const char *text);
 
-/* Drops to the user and capabilities of privileges; used by service_main, fetch and unpack. Irreversible. Before there
- * are threads, since most rights belong to a thread by itself. */
+/* Drops to the user and capabilities of privileges, and then to its system calls and paths; used by service_main, stream, fetch and
+ * unpack. Irreversible. Before there are threads, since most rights belong to a thread by itself. */
 struct error *service_confine(const struct config *config, const struct service_privileges *privileges)
     __attribute__((warn_unused_result));
+struct error *service_restrict(const struct config *config, const struct service_privileges *privileges)
+    __attribute__((warn_unused_result));
+
+/* What runs of this machine's libraries reads, whatever the service: the time zone and the number of processors. */
+#define SERVICE_READS "/etc/localtime", "/usr/share/zoneinfo", "/sys/devices/system/cpu"

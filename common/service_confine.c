@@ -8,7 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/service.h"
+#include "common/service_paths.h"
 
 /* Capabilities, no_new_privs and the bounding set belong to each thread by itself. */
 static struct error *check_single_thread(void)
@@ -100,4 +102,14 @@ struct error *service_confine(const struct config *config, const struct service_
     if (prctl(PR_SET_DUMPABLE, 0) < 0) /* no other process of this user may look inside */
         return error_errno(errno, "clear dumpable");
     return NULL;
+}
+
+struct error *service_restrict(const struct config *config, const struct service_privileges *privileges)
+{
+    bool is_refused = false;
+
+    TRY(service_paths_restrict(config, privileges, &is_refused));
+    if (!is_refused && !privileges->is_jailed)
+        log_warn("the kernel has no Landlock: files are kept from this process by their owners alone", "uid=%u", (unsigned)getuid());
+    return service_syscalls_restrict(privileges->syscalls);
 }

@@ -21,7 +21,7 @@ wrong_usage_is_told() {
   fails 'usage: bulkhead [flags] VERB'
   fails 'no verb "stat"' stat
   fails 'unknown argument "now"' check now
-  fails 'usage: bulkhead status [--json]' status --yaml
+  fails 'usage: bulkhead status [--rights] [--json]' status --yaml
   fails '--root needs a value' check --root
   fails "'sometimes' is none of: error|warn|info|debug" --log-level sometimes check
   ok help
@@ -127,6 +127,19 @@ processes_are_shown() {
   matches '^stream [0-9a-f]+ +[0-9]+ +[1-9][0-9]+ +1 +[0-9]+s +0 +- +[0-9.]+ MB( |$)'
 }
 
+rights_are_shown() {
+  ok status --rights "${node_flags[@]}"
+  matches '^PROCESS +PID +USER +SYSTEM CALLS +NO NEW +BOUNDING +CAPABILITIES$'
+  local name
+  for name in supervisor logd imaged sandboxd criapi; do
+    matches "^$name +[0-9]+ +[1-9][0-9]+ +filter +yes +none +none\$"
+  done
+  matches '^backstop +'"$node_pid"' +0 +none +no +[0-9]+ +[0-9]+$'
+  matches '^stream [0-9a-f]+ +[0-9]+ +[1-9][0-9]+ +filter +yes +none +none$'
+  ok status --rights --json "${node_flags[@]}"
+  json '[.[] | select(.uid != 0) | .seccomp == "filter" and .noNewPrivileges and .capabilities == [] and .boundingSet == []] | length == 6 and all' true
+}
+
 # With the `stream` process that waits for the next session.
 all_are_ready() {
   ok status --json "${node_flags[@]}"
@@ -164,6 +177,7 @@ step installation_is_whole
 step manual_page_has_every_flag_and_verb
 step what_does_not_run_is_told
 step processes_are_shown
+step rights_are_shown
 step death_is_shown_with_its_reason
 step who_may_not_look_is_told
 node_stop

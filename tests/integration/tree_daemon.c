@@ -96,7 +96,11 @@ int main(int argc, char **argv)
         enum config_user user;
     } users[] = {{"criapi", CONFIG_USER_CRIAPI}, {"sandboxd", CONFIG_USER_SANDBOXD}, {"imaged", CONFIG_USER_IMAGED},
                  {"logd", CONFIG_USER_LOGD}};
-    struct service_privileges privileges = {.user = CONFIG_USER_LOGD, .nofile = 256};
+    static const char *const everywhere[] = {"/", NULL};
+    struct service_privileges privileges = {.user = CONFIG_USER_LOGD,
+                                            .nofile = 256,
+                                            .syscalls = SYSCALLS_THREADS | SYSCALLS_READ | SYSCALLS_WRITE | SYSCALLS_UNIX,
+                                            .writes = everywhere};
     struct stand_in stand_in = {.listener = -1};
 
     if (strcmp(own_name(), "shim") == 0)

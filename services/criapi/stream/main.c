@@ -12,10 +12,8 @@
 #include "common/log.h"
 #include "common/service.h"
 #include "common/service_environment.h"
+#include "services/criapi/stream/privileges.h"
 #include "services/criapi/stream/session.h"
-
-/* A port-forward has a socket for each connection. */
-static const struct service_privileges privileges = {.user = CONFIG_USER_STREAM, .nofile = 2048};
 
 static enum log_level level_of(const char *name)
 {
@@ -63,7 +61,8 @@ static struct error *stream_run(const struct config *config, const struct servic
     if (listener < 0)
         return error_new(ERROR_INVALID_ARGUMENT, "no socket named \"stream\" was passed");
     TRY(signals_open(&signal_fd));
-    TRY(service_confine(config, &privileges));
+    TRY(service_confine(config, &stream_privileges));
+    TRY(service_restrict(config, &stream_privileges));
     prctl(PR_SET_NAME, "stream-waits");
     TRY(connection_accept(listener, signal_fd, &connection));
     close(listener);

@@ -9,10 +9,9 @@
 #include "common/service.h"
 #include "common/wire.h"
 #include "services/imaged/fetch/frame.h"
+#include "services/imaged/fetch/privileges.h"
 #include "services/imaged/fetch/registry.h"
 #include "services/imaged/inherited.h"
-
-static const struct service_privileges privileges = {.user = CONFIG_USER_FETCH, .nofile = 64};
 
 struct fetch {
     int request;
@@ -63,7 +62,9 @@ static struct error *fetch_open(struct fetch *fetch, int argc, char **argv)
     TRY(config_from_arguments(&argc, argv, &config));
     TRY(hello_read(fetch));
     struct error *hosts_failure = registry_hosts_load(config->registry_config_path, fetch->hello.host, &fetch->hosts);
-    struct error *failure = service_confine(config, &privileges);
+    struct error *failure = service_confine(config, &fetch_privileges);
+    if (!failure)
+        failure = service_restrict(config, &fetch_privileges);
     if (!failure)
         return hosts_failure;
     error_free(hosts_failure);

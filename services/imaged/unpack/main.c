@@ -17,6 +17,7 @@
 #include "services/imaged/unpack/extract.h"
 #include "services/imaged/unpack/jail.h"
 #include "services/imaged/unpack/parents.h"
+#include "services/imaged/unpack/privileges.h"
 #include "services/imaged/unpack/report.h"
 #include "services/imaged/unpack/tree.h"
 
@@ -28,27 +29,13 @@ struct unpack {
     size_t layer_count;
 };
 
-#define CAPABILITY(name) (UINT64_C(1) << CAP_##name)
-
-/* FSETID: without it set-id bits are lost, and nothing says so. */
-#define KEPT                                                                                                           \
-    (CAPABILITY(CHOWN) | CAPABILITY(DAC_OVERRIDE) | CAPABILITY(FOWNER) | CAPABILITY(FSETID) | CAPABILITY(MKNOD) |       \
-     CAPABILITY(SETFCAP))
-
-/* SYS_ADMIN only until the jail stands, which comes second because there is no /proc in it. */
-static const struct service_privileges privileges = {
-    .user = CONFIG_USER_ROOT,
-    .capabilities = KEPT | CAPABILITY(SYS_ADMIN),
-    .nofile = 1024, /* a descriptor for each layer below */
-};
-
 /* The bounding set is empty by now, so what is given up here does not come back. */
 static struct error *jail_close(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2] = {
-        {.effective = (uint32_t)KEPT, .permitted = (uint32_t)KEPT},
-        {.effective = (uint32_t)(KEPT >> 32), .permitted = (uint32_t)(KEPT >> 32)},
+        {.effective = (uint32_t)UNPACK_CAPABILITIES, .permitted = (uint32_t)UNPACK_CAPABILITIES},
+        {.effective = (uint32_t)(UNPACK_CAPABILITIES >> 32), .permitted = (uint32_t)(UNPACK_CAPABILITIES >> 32)},
     };
 
     return syscall(SYS_capset, &header, data) < 0 ? error_errno(errno, "give SYS_ADMIN up") : NULL;
@@ -84,10 +71,11 @@ static struct error *confine(int argc, char **argv, struct unpack *unpack)
         return error_new(ERROR_INVALID_ARGUMENT, "usage: bulkhead-unpack [flags] LAYER");
     digest_of("", 0, warm); /* OpenSSL reads its configuration while there are files to read */
     setlocale(LC_CTYPE, "C.UTF-8");
-    TRY(service_confine(config, &privileges));
+    TRY(service_confine(config, &unpack_privileges));
     TRY(below_open(config->root, unpack));
     TRY(jail_enter(config->root, argv[1]));
-    return jail_close();
+    TRY(jail_close());
+    return service_restrict(config, &unpack_privileges);
 }
 
 static struct error *mend(const struct unpack *unpack, int root)

@@ -39,7 +39,7 @@ static bool is_opaque(int directory)
 
 /* Goes down the path as the overlay does: what is no directory on the way (a whiteout, a link, a file) hides all that
  * is below, an opaque directory hides what it does not have itself. */
-static enum knowledge layer_ask(int layer, const char *path, int *ret_fd)
+static struct error *layer_ask(int layer, const char *path, enum knowledge *ret, int *ret_fd)
 {
     bool hides = false;
 
@@ -48,24 +48,29 @@ static enum knowledge layer_ask(int layer, const char *path, int *ret_fd)
         end += strcspn(end, "/");
         autofree char *prefix = xstrndup(path, (size_t)(end - path));
         autoclose int fd = directory_open(layer, prefix);
-        if (fd < 0)
-            return hides || errno != ENOENT ? HIDES_BELOW : KNOWS_NOTHING;
+        if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+            return error_errno(errno, "open \"%s\" of a layer below", prefix);
+        if (fd < 0) {
+            *ret = hides || errno != ENOENT ? HIDES_BELOW : KNOWS_NOTHING;
+            return NULL;
+        }
         hides |= is_opaque(fd);
         if (*end == '\0')
             *ret_fd = TAKE_FD(fd);
     }
-    return KNOWS_DIRECTORY;
+    *ret = KNOWS_DIRECTORY;
+    return NULL;
 }
 
 /* The topmost layer's directory, or -1. */
-static int directory_find(const int *below, size_t count, const char *path)
+static struct error *directory_find(const int *below, size_t count, const char *path, int *ret_fd)
 {
     enum knowledge knowledge = KNOWS_NOTHING;
-    int fd = -1;
 
+    *ret_fd = -1;
     for (size_t i = 0; i < count && knowledge == KNOWS_NOTHING; i++)
-        knowledge = layer_ask(below[i], path, &fd);
-    return fd;
+        TRY(layer_ask(below[i], path, &knowledge, ret_fd));
+    return NULL;
 }
 
 static struct error *attribute_copy(int from, int to, const char *name)
@@ -115,7 +120,8 @@ static struct error *parent_mend(int root, const int *below, size_t count, const
 
     if (here < 0)
         return NULL; /* an entry that came later has put something else there */
-    autoclose int there = directory_find(below, count, path);
+    autoclose int there = -1;
+    TRY(directory_find(below, count, path, &there));
     if (there >= 0)
         TRY_TO(directory_take_after(here, there), "directory \"%s\"", path);
     return NULL;

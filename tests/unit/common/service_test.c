@@ -67,7 +67,11 @@ static int daemon_main(int argc, char **argv)
 {
     static char facts[400];
     static const struct ipc_method methods[] = {{"Facts", handle_facts}, {0}};
-    static const struct service_privileges privileges = {.user = CONFIG_USER_IMAGED, .nofile = 700};
+    static const char *const everywhere[] = {"/", NULL};
+    static const struct service_privileges privileges = {.user = CONFIG_USER_IMAGED,
+                                                         .nofile = 700,
+                                                         .syscalls = SYSCALLS_THREADS | SYSCALLS_READ | SYSCALLS_WRITE | SYSCALLS_UNIX,
+                                                         .writes = everywhere};
 
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* the change of user clears it; the tests end what they start */
     return service_main(argc, argv, &(struct service){
