@@ -15,7 +15,7 @@
 #include "common/memory.h"
 #include "tests/bench/peer.h"
 #include "tests/bench/process_events.h"
-#include "tests/support/cri_client.h"
+#include "cli/clients/cri_client.h"
 #include "tests/support/request.h"
 #include "tests/support/workload.h"
 

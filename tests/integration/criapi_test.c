@@ -32,7 +32,7 @@
 #include "common/ipc.h"
 #include "common/memory.h"
 #include "proto/cri.pb-c.h"
-#include "tests/support/cri_stream.h"
+#include "cli/clients/cri_stream.h"
 
 enum {
     PATIENCE_MS = 30000,

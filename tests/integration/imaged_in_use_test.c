@@ -13,7 +13,7 @@
 #include "common/memory.h"
 #include "proto/cri.pb-c.h"
 #include "tests/support/check.h"
-#include "tests/support/cri_client.h"
+#include "cli/clients/cri_client.h"
 #include "tests/support/node.h"
 #include "tests/support/registry.h"
 #include "tests/support/workload.h"

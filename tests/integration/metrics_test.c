@@ -2,7 +2,7 @@
 #include <dirent.h>
 
 #include "tests/integration/node_fixture.h"
-#include "tests/support/cri_stream.h"
+#include "cli/clients/cri_stream.h"
 
 enum { CALL_TIMEOUT_MS = 30000, TRIES = 300, PAUSE_US = 100000, LIMIT = 64 << 20, BASE_LABELS = 6 };
 

@@ -4,8 +4,8 @@
 #include <signal.h>
 
 #include "tests/integration/session_node.h"
-#include "tests/support/spdy_client.h"
-#include "tests/support/websocket_client.h"
+#include "cli/clients/spdy_client.h"
+#include "cli/clients/websocket_client.h"
 
 enum { STDIN, STDOUT, STDERR, ERROR }; /* WebSocket's channels */
 

@@ -7,9 +7,9 @@
 #include <signal.h>
 
 #include "tests/integration/session_node.h"
-#include "tests/support/http_client.h"
-#include "tests/support/spdy_client.h"
-#include "tests/support/websocket_client.h"
+#include "cli/clients/http_client.h"
+#include "cli/clients/spdy_client.h"
+#include "cli/clients/websocket_client.h"
 
 enum { SLOTS = 200, SECONDS = 18, LIFE_MS = 8000, TOKEN_LIFE_MS = 10000, FRAMES_A_TURN = 64, SERVER_PORT = 8080 };
 enum kind { EXEC, EXEC_TERMINAL, ATTACH, PORT_FORWARD, KINDS };
@@ -84,7 +84,7 @@ static void slot_open(struct crowd *crowd, struct slot *slot)
     slot->until_ns = clock_boottime_ns() + random() % LIFE_MS * INT64_C(1000000);
     crowd->opened[kind][client]++;
     if (client == BY_NOTHING) { /* the URL stays unused, or a request breaks off */
-        slot->fd = tcp_dial((uint16_t)atoi(port));
+        slot->fd = tcp_dial("127.0.0.1", (uint16_t)atoi(port));
         if (random() % 2)
             send(slot->fd, "POST /exec/", 11, MSG_NOSIGNAL);
     } else if (client == BY_WEBSOCKET && kind != PORT_FORWARD) {

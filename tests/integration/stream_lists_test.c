@@ -1,7 +1,7 @@
 /* The six streamed lists of a whole node: the same items as the unary ones, filters too; a list larger than a message; and the
  * death of the daemon behind one. */
 #include "tests/integration/node_fixture.h"
-#include "tests/support/cri_stream.h"
+#include "cli/clients/cri_stream.h"
 
 enum { CALL_TIMEOUT_MS = 60000, PODS = 3 };
 

@@ -24,7 +24,7 @@ static const char upgrade_fields[] =
 static char *ask(struct bench *bench, const char *request)
 {
     bench_spare(bench);
-    int fd = tcp_dial(bench->port);
+    int fd = tcp_dial("127.0.0.1", bench->port);
     autofree char *head = http_ask(fd, request), *rest = http_rest(fd);
 
     close(fd);

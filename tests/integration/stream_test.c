@@ -298,7 +298,7 @@ static void a_session_waits_for_a_shim_that_is_not_there_yet(void **state)
                                        path);
 
     stream_shim_die(bench->shim);
-    int fd = tcp_dial(bench->port);
+    int fd = tcp_dial("127.0.0.1", bench->port);
     assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
     bench_wait_notified(bench, "STATUS=connected");
     stream_shim_return(bench->shim);

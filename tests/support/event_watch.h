@@ -3,7 +3,7 @@
 #pragma once
 
 #include "proto/cri.pb-c.h"
-#include "tests/support/cri_stream.h"
+#include "cli/clients/cri_stream.h"
 
 enum { EVENT_CREATED, EVENT_STARTED, EVENT_STOPPED, EVENT_DELETED, EVENT_PATIENCE_MS = 60000 };
 

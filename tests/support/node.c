@@ -21,7 +21,7 @@
 #include "common/memory.h"
 #include "common/shim_protocol.h"
 #include "proto/cri.pb-c.h"
-#include "tests/support/cri_client.h"
+#include "cli/clients/cri_client.h"
 
 enum { READY_TIMEOUT_S = 60, CENSUS_TIMEOUT_S = 20, PAUSE_US = 20000, NODE_PROCESSES_MAX = 256 };
 

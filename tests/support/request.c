@@ -2,7 +2,7 @@
 #include "tests/support/request.h"
 
 #include "common/memory.h"
-#include "tests/support/cri_client.h"
+#include "cli/clients/cri_client.h"
 
 enum { CALL_TIMEOUT_MS = 60000 };
 

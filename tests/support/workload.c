@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/memory.h"
 #include "proto/cri.pb-c.h"
-#include "tests/support/cri_client.h"
+#include "cli/clients/cri_client.h"
 
 enum { CALL_TIMEOUT_MS = 60000, EXIT_TIMEOUT_S = 30, PAUSE_US = 10000 };
 

@@ -12,7 +12,7 @@
 #include "common/error.h"
 #include "common/memory.h"
 #include "proto/cri.pb-c.h"
-#include "tests/support/cri_client.h"
+#include "cli/clients/cri_client.h"
 
 enum { CALL_TIMEOUT_MS = 30000, RETRY_PAUSE_US = 20000, PORTS_MAX = 16 };
 

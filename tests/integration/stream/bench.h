@@ -8,10 +8,10 @@
 
 #include "common/stream_protocol.h"
 #include "tests/support/check.h"
-#include "tests/support/http_client.h"
-#include "tests/support/spdy_client.h"
+#include "cli/clients/http_client.h"
+#include "cli/clients/spdy_client.h"
 #include "tests/support/stream_shim.h"
-#include "tests/support/websocket_client.h"
+#include "cli/clients/websocket_client.h"
 
 enum { BENCH_SESSIONS_MAX = 300 };
 

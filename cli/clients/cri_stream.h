@@ -1,7 +1,7 @@
 /* A server-streaming gRPC call of a test's: its messages are read one by one, so that a test may also not read. */
 #pragma once
 
-#include "tests/support/cri_client.h"
+#include "cli/clients/cri_client.h"
 
 struct cri_stream;
 

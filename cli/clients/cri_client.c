@@ -1,5 +1,5 @@
-/* How a test speaks gRPC: it knows the core library's client side, one pluck queue for each call. */
-#include "tests/support/cri_client.h"
+/* How a client speaks gRPC: it knows the core library's client side, one pluck queue for each call. */
+#include "cli/clients/cri_client.h"
 
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 
-#include "tests/support/cri_client_channel.h"
+#include "cli/clients/cri_client_channel.h"
 
 enum { MESSAGE_MAX = 16 << 20, BACKOFF_MS = 100 };
 

@@ -3,6 +3,6 @@
 
 #include <grpc/grpc.h>
 
-#include "tests/support/cri_client.h"
+#include "cli/clients/cri_client.h"
 
 grpc_channel *cri_client_channel(struct cri_client *client);

@@ -1,4 +1,4 @@
-/* A CRI client for tests: unary gRPC calls of raw bytes to a unix socket, and macros for typed ones. */
+/* A CRI client, for chaos and tests: unary gRPC calls of raw bytes to a unix socket, and macros for typed ones. */
 #pragma once
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
-/* A SPDY/3.1 client for tests, as kubectl's is: one request, streams, and what comes on each. Blocking; a call that
- * waits for more than a minute, or meets what it does not expect, fails the test by abort(). */
+/* A SPDY/3.1 client, as kubectl's is: one request, streams, and what comes on each. Blocking; a call that waits for more
+ * than a minute, or meets what it does not expect, fails a test by abort(), and ends a lenient client's connection. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,9 +8,16 @@
 
 struct spdy_client;
 
-/* Asks for the upgrade: POST PATH with X-Stream-Protocol-Version: versions. *ret_status is HTTP's; NULL where it is not
+/* Asks on 127.0.0.1 for the upgrade: POST PATH with X-Stream-Protocol-Version: versions. *ret_status is HTTP's; NULL where it is not
  * 101. */
 struct spdy_client *spdy_client_open(uint16_t port, const char *path, const char *versions, int *ret_status);
+
+/* The same on a connection that is there; the client closes it, also where it returns NULL. */
+struct spdy_client *spdy_client_open_on(int fd, const char *path, const char *versions, int *ret_status);
+
+/* From here on the unexpected is the end of the connection; spdy_client_failure() says what it was (NULL: nothing). */
+void spdy_client_be_lenient(struct spdy_client *client);
+const char *spdy_client_failure(const struct spdy_client *client);
 
 /* The same over bytes that somebody else carries, as a WebSocket does: no HTTP. read returns 0 at the end. */
 struct spdy_carrier {

@@ -3,12 +3,13 @@
 
 #include <stdint.h>
 
-enum { CLIENT_LIMIT_MS = 60000 }; /* a client that waits longer fails its test */
+enum { CLIENT_LIMIT_MS = 60000 }; /* a client that waits longer gives up */
 
-int tcp_dial(uint16_t port); /* to 127.0.0.1 */
+/* Connects to a numeric IPv4 or IPv6 address; -1 where nobody listens. */
+int tcp_dial(const char *host, uint16_t port);
 
 /* Sends the request, and reads exactly the head of the answer, with its empty line; "" where the connection ends
- * before. The caller frees it. Of a refusal, the body follows. */
+ * before, or nothing comes. The caller frees it. Of a refusal, the body follows. */
 char *http_ask(int fd, const char *request);
 
 /* What comes until the connection ends, NUL-terminated; the caller frees it. */

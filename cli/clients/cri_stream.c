@@ -1,5 +1,5 @@
 /* How a streaming call is read: one receive under way at most, and only when the test asks. */
-#include "tests/support/cri_stream.h"
+#include "cli/clients/cri_stream.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc.h>
 
-#include "tests/support/cri_client_channel.h"
+#include "cli/clients/cri_client_channel.h"
 
 /* The operations under way, each with its own place as the tag. */
 enum { OPENING, HEADERS, MESSAGE, STATUS, TAG_COUNT };

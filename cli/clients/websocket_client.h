@@ -1,5 +1,5 @@
-/* A WebSocket client for tests, which frames by itself, so that it can break the rules. Blocking; a call that waits for
- * more than a minute fails the test by abort(). */
+/* A WebSocket client, which frames by itself, so that it can break the rules. Blocking; a call that waits for more than a
+ * minute, or meets what it does not expect, fails a test by abort(), and ends a lenient client's connection. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,9 +17,16 @@ enum websocket_opcode {
 
 struct websocket_client;
 
-/* GET PATH, with Sec-WebSocket-Protocol: protocol (NULL: none). *ret_status is HTTP's; NULL where it is not 101. */
+/* GET PATH of 127.0.0.1, with Sec-WebSocket-Protocol: protocol (NULL: none). *ret_status is HTTP's; NULL where it is not 101. */
 struct websocket_client *websocket_client_open(uint16_t port, const char *path, const char *protocol, int *ret_status);
 void websocket_client_free(struct websocket_client *client); /* closes the connection, without a word */
+
+/* The same on a connection that is there; the client closes it, also where it returns NULL. */
+struct websocket_client *websocket_client_open_on(int fd, const char *path, const char *protocol, int *ret_status);
+
+/* From here on the unexpected is the end of the connection; websocket_client_failure() says what it was (NULL: nothing). */
+void websocket_client_be_lenient(struct websocket_client *client);
+const char *websocket_client_failure(const struct websocket_client *client);
 
 const char *websocket_client_protocol(const struct websocket_client *client); /* agreed on, "" for none */
 
