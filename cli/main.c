@@ -10,6 +10,7 @@ static const struct verb {
     int (*run)(const struct config *config, int argc, char **argv);
     const char *help;
 } verbs[] = {
+    {"chaos", cli_chaos, "kill processes while pods run, and check that nothing is lost (chaos --help)"},
     {"check", cli_check, "check the configuration, without starting anything"},
     {"run", cli_run, "run the container runtime in the foreground"},
     {"status", cli_status, "show its processes (--json), or what they may do (--rights)"},
