@@ -19,6 +19,7 @@
 enum { TICK_US = 5000, LOOK_US = 5000, PENDING_MAX = 64, KILLER_STREAM = 1000 };
 
 static const int64_t child_patience_ns = 300000000;   /* for one of a kind that lives only at times */
+static const int64_t work_patience_ns = 50000000;
 static const int64_t replaced_limit_ns = 15000000000; /* BOOTTIME; a machine that is busy, not a measure */
 static const int64_t guard_silence_ns = 5000000000;   /* until the service manager's watchdog ends the backstop */
 
@@ -210,6 +211,21 @@ static int signal_choose(struct killer *killer, enum target target)
     return is_watched && random_chance(&killer->random, killer->chaos->options->stop_percent) ? SIGSTOP : SIGKILL;
 }
 
+/* Waits a little for the victim to be ready and at work; if it does not come to that, the kill does not count. */
+static void moment_await(struct killer *killer, const struct process *process, struct kill_record *kill)
+{
+    int64_t end = clock_boottime_ns() + work_patience_ns;
+
+    for (;;) {
+        kill->was_ready = is_ready(killer, process);
+        work_find(killer->chaos, process, killer->pending_count > 0, kill->work);
+        kill->had_work = kill->work[0] != '\0';
+        if ((kill->was_ready && kill->had_work) || clock_boottime_ns() > end)
+            return;
+        usleep(TICK_US);
+    }
+}
+
 static void victim_kill(struct killer *killer, const struct process *process)
 {
     struct kill_record kill = {.pid = process->pid, .target = process->target};
@@ -220,9 +236,7 @@ static void victim_kill(struct killer *killer, const struct process *process)
     memcpy(kill.pod, process->pod, sizeof(kill.pod));
     memcpy(kill.detail, process->detail, sizeof(kill.detail));
     kill.signal = signal_choose(killer, process->target);
-    kill.was_ready = is_ready(killer, process);
-    work_find(killer->chaos, process, killer->pending_count > 0, kill.work);
-    kill.had_work = kill.work[0] != '\0';
+    moment_await(killer, process, &kill);
     size_t number = recorder_kill(killer->chaos->recorder, &kill);
     syscall(SYS_pidfd_send_signal, pidfd, kill.signal, NULL, 0);
     killer->pending[killer->pending_count++] =

@@ -161,11 +161,11 @@ static struct error *act_session(struct life *life)
     TRY(call_exec(life->caller, container->id, script, &url));
     recorder_begin(recorder, life->caller->slot, RPC_SESSION, life->pod);
     autoptr(error) failure = session_run(url, &plan);
-    recorder_end(recorder, life->caller->slot, failure, failure ? failure->code : ERROR_OK);
+    bool is_excused = failure && session_is_excused(life, start_ns);
+    recorder_end_session(recorder, life->caller->slot, failure ? failure->code : ERROR_OK, is_excused);
     life->tally.sessions += !failure;
-    if (failure && session_is_excused(life, start_ns))
-        life->tally.cut_sessions++;
-    else if (failure)
+    life->tally.cut_sessions += is_excused;
+    if (failure && !is_excused)
         recorder_violation(recorder, VIOLATION_SESSION, "by %s in pod %.13s: %s", plan.is_spdy ? "SPDY" : "WebSocket",
                            life->pod, failure->text);
     return NULL;

@@ -128,13 +128,13 @@ void recorder_begin(struct recorder *recorder, size_t slot, enum rpc rpc, const 
     pthread_mutex_unlock(&recorder->lock);
 }
 
-static bool is_excused(const struct recorder *recorder, const struct call_record *call, const char *pod)
+static bool is_excused(const struct recorder *recorder, const struct call_record *call, const struct error *failure, const char *pod)
 {
     for (size_t i = recorder->record.kill_count; i > 0; i--) {
         const struct kill_record *kill = &recorder->kills[i - 1];
         if (kill->at_ns < call->start_ns - look_back_ns)
             break;
-        if (kill_covers(kill, call->start_ns, call->end_ns) && kill_excuses(kill, call->rpc, call->code, pod))
+        if (kill_covers(kill, call->start_ns, call->end_ns) && kill_excuses(kill, call->rpc, failure, pod))
             return true;
     }
     return false;
@@ -159,24 +159,39 @@ static bool is_refusal(const struct error *failure)
 bool recorder_end(struct recorder *recorder, size_t slot, const struct error *failure, enum error_code expected)
 {
     struct under_way *under_way = &recorder->slots[slot];
+    bool is_answer = !failure || failure->code == expected;
     struct call_record call = {.rpc = under_way->rpc,
                                .start_ns = under_way->start_ns,
                                .end_ns = clock_boottime_ns(),
-                               .code = failure ? failure->code : ERROR_OK};
+                               .code = is_answer ? ERROR_OK : failure->code};
 
     pthread_mutex_lock(&recorder->lock);
     under_way->is_active = false;
-    if (!failure || failure->code == expected)
-        recorder->last_success_ns = failure && call.rpc == RPC_SESSION ? recorder->last_success_ns : call.end_ns;
+    if (is_answer)
+        recorder->last_success_ns = call.end_ns;
     else
-        call.is_excused = is_excused(recorder, &call, under_way->pod);
+        call.is_excused = is_excused(recorder, &call, failure, under_way->pod);
     call_add(recorder, &call);
-    if (failure && failure->code != expected && !call.is_excused)
+    if (!is_answer && !call.is_excused)
         violate(recorder, is_refusal(failure) ? VIOLATION_REFUSAL : VIOLATION_CALL, "%s of pod %.13s after %.3f s: %s: %s",
                 rpc_name(call.rpc), under_way->pod[0] ? under_way->pod : "-",
                 (double)(call.end_ns - call.start_ns) / 1e9, error_code_name(failure->code), failure->text);
     pthread_mutex_unlock(&recorder->lock);
     return call.is_excused;
+}
+
+void recorder_end_session(struct recorder *recorder, size_t slot, enum error_code code, bool excused)
+{
+    struct under_way *under_way = &recorder->slots[slot];
+
+    pthread_mutex_lock(&recorder->lock);
+    under_way->is_active = false;
+    call_add(recorder, &(struct call_record){.rpc = under_way->rpc,
+                                             .start_ns = under_way->start_ns,
+                                             .end_ns = clock_boottime_ns(),
+                                             .code = code,
+                                             .is_excused = excused});
+    pthread_mutex_unlock(&recorder->lock);
 }
 
 bool recorder_is_excused(struct recorder *recorder, enum target target, const char *pod, int64_t start_ns)

@@ -69,6 +69,9 @@ void recorder_begin(struct recorder *recorder, size_t slot, enum rpc rpc, const 
  * expected, as NOT_FOUND after a removal; ERROR_OK: nothing is. */
 bool recorder_end(struct recorder *recorder, size_t slot, const struct error *failure, enum error_code expected);
 
+/* The same for a session, whose end its caller judges. */
+void recorder_end_session(struct recorder *recorder, size_t slot, enum error_code code, bool is_excused);
+
 /* Was what went wrong between start and now, for that pod, due to a kill of the process that only it depends on? */
 bool recorder_is_excused(struct recorder *recorder, enum target target, const char *pod, int64_t start_ns);
 

@@ -90,8 +90,8 @@ static void targets_put(FILE *out, const struct record *record)
 
 static void rpcs_put(FILE *out, const struct record *record)
 {
-    fputs("<h2>Calls</h2><p>Excused: UNAVAILABLE of calls that were inside the server when it was killed, and commands whose "
-          "OCI runtime was killed; each was made again.</p>\n<table><tr><th>call</th><th>attempts</th><th>not OK</th>"
+    fputs("<h2>Calls</h2><p>Excused: UNAVAILABLE of calls that were inside the server when it was killed, and those "
+          "whose OCI runtime or network plugin was killed; each was made again.</p>\n<table><tr><th>call</th><th>attempts</th><th>not OK</th>"
           "<th>excused</th><th>median</th><th>99 %</th><th>max</th></tr>\n",
           out);
     for (enum rpc rpc = 0; rpc < RPC_COUNT; rpc++) {

@@ -97,6 +97,14 @@ static void report_exit(struct container *container, const struct shim_report *r
         shim_client_ack_exit(container->pod->shim, container->record->id);
 }
 
+/* One that ended at once may have been seen to end first. */
+static int64_t start_time(const Bulkhead__ContainerRecord *record, int64_t time_ns)
+{
+    int64_t start_ns = time_ns ? time_ns : clock_realtime_ns();
+
+    return record->finished_at_ns && record->finished_at_ns < start_ns ? record->finished_at_ns : start_ns;
+}
+
 struct error *container_started(struct container *container, int64_t time_ns)
 {
     pthread_mutex_lock(&container->d->lock);
@@ -104,7 +112,7 @@ struct error *container_started(struct container *container, int64_t time_ns)
     bool is_late = state == CONTAINER_RUNNING || state == CONTAINER_EXITED;
     bool must_save = container->record->started_at_ns == 0;
     if (must_save)
-        container->record->started_at_ns = time_ns ? time_ns : clock_realtime_ns();
+        container->record->started_at_ns = start_time(container->record, time_ns);
     pthread_mutex_unlock(&container->d->lock);
     if (!is_late) {
         struct error *error = container_move(container, CONTAINER_RUNNING, true);

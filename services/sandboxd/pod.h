@@ -28,6 +28,7 @@ struct pod {
     unsigned joiners;      /* calls that wait for the creation */
     int64_t alone_since_ns; /* BOOTTIME since when there are none */
     bool is_key_free;      /* another pod may have its key: this one is being undone and that has failed before */
+    unsigned shims;        /* that this sandboxd has had started: tells whether one died under a step */
     bool is_new_boot;      /* its boot is over: nothing of it lives */
     unsigned attempts;     /* of the present goal, finished */
     char *failure;         /* the last attempt's error, or NULL */

@@ -1,6 +1,7 @@
 /* How a chain of plugins is run, and what is saved between them. */
 #include "services/sandboxd/pod_network.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -152,10 +153,16 @@ static void attachment_set_result(struct pod *pod, size_t index, const char *tex
     pthread_mutex_unlock(&pod->d->lock);
 }
 
-/* ADD of one plugin: the answer is in the record before the shim may forget it. name: of the step. */
-static struct error *attachment_add(struct pod *pod, const struct cni_network *network, size_t index, const char *name)
+/* The step of a plugin's ADD, so that a successor of this sandboxd joins it; another one after each undo. */
+static uint64_t add_step(const struct pod *pod, size_t index)
 {
-    uint64_t step = shim_step_derive(pod->record->id, name, index);
+    return shim_step_derive(pod->record->id, "add", (uint64_t)pod->record->attachment->undone << 32 | index);
+}
+
+/* ADD of one plugin: the answer is in the record before the shim may forget it. */
+static struct error *attachment_add(struct pod *pod, const struct cni_network *network, size_t index)
+{
+    uint64_t step = add_step(pod, index);
     autoptr(cni_result) result = NULL;
     autofree char *out = NULL;
     size_t size = 0;
@@ -181,21 +188,46 @@ static struct error *attachment_del(struct pod *pod, const struct cni_network *n
     return error ? error_wrap(error, "DEL of plugin \"%s\"", cni_network_plugin_type(network, index)) : NULL;
 }
 
-/* A plugin that died with its shim in the middle of ADD is run again under the next shim, and finds its own remains: an
- * ADD that fails is undone and run once more before its error counts. */
+/* A failed ADD's result is kept until it is undone and that is saved. */
+static struct error *attachment_undo_add(struct pod *pod, const struct cni_network *network, size_t index)
+{
+    uint64_t step = add_step(pod, index);
+
+    TRY(attachment_del(pod, network, index, pod->record->netns));
+    pthread_mutex_lock(&pod->d->lock);
+    pod->record->attachment->undone++;
+    pthread_mutex_unlock(&pod->d->lock);
+    TRY(pod_save(pod));
+    shim_client_ack(pod_shim(pod), step);
+    return NULL;
+}
+
+static unsigned shims_of(struct pod *pod)
+{
+    pthread_mutex_lock(&pod->d->lock);
+    unsigned shims = pod->shims;
+    pthread_mutex_unlock(&pod->d->lock);
+    return shims;
+}
+
+/* A plugin whose shim died in the middle of ADD is run again under the next shim, and finds its own remains. So an ADD that
+ * fails is undone and run again before its error counts: once in any case, as what was before this sandboxd is not known,
+ * and each time that the shim has died under it. */
 static struct error *attachment_add_cleanly(struct pod *pod, const struct cni_network *network, size_t index)
 {
-    struct error *first = attachment_add(pod, network, index, "add");
-
-    if (!first || first->code == ERROR_CANCELLED || first->code == ERROR_DEADLINE_EXCEEDED)
-        return first;
-    shim_client_ack(pod_shim(pod), shim_step_derive(pod->record->id, "add", index));
-    autoptr(error) undo = attachment_del(pod, network, index, pod->record->netns);
-    if (undo) /* what stands in the way stays for the teardown, which tries until it succeeds */
-        return error_wrap(first, "(its undo failed: %s)", undo->text);
-    log_warn("an ADD failed, was undone, and is run again", "pod=%s error=%s", pod->record->id, log_quote(first->text));
-    error_free(first);
-    return attachment_add(pod, network, index, "add again");
+    for (bool is_first = true;; is_first = false) {
+        unsigned shims = shims_of(pod);
+        struct error *failure = attachment_add(pod, network, index);
+        if (!failure || failure->code == ERROR_CANCELLED || failure->code == ERROR_DEADLINE_EXCEEDED)
+            return failure;
+        if (!is_first && shims_of(pod) == shims)
+            return failure;
+        autoptr(error) undo = attachment_undo_add(pod, network, index);
+        if (undo) /* what stands in the way stays for the teardown, which tries until it succeeds */
+            return error_wrap(failure, "(its undo failed: %s)", undo->text);
+        log_warn("an ADD failed, was undone, and is run again", "pod=%s error=%s", pod->record->id, log_quote(failure->text));
+        error_free(failure);
+    }
 }
 
 static struct error *attachment_note_ips(struct pod *pod, const struct cni_network *network)

@@ -39,6 +39,9 @@ static struct error *shim_spawn(void *argument)
     request.flags = existed && !pod->is_new_boot ? KEEPER_ADOPT : 0;
     memcpy(request.name, pod->record->id, strlen(pod->record->id));
     struct error *error = keeper_client_call(pod->d->keeper, &request, NULL, 0, 0, &reply, fds, &fd_count);
+    pthread_mutex_lock(&pod->d->lock);
+    pod->shims++;
+    pthread_mutex_unlock(&pod->d->lock);
     if (error && error->code == ERROR_ALREADY_EXISTS) { /* it lives, and will listen soon */
         error_free(error);
         return NULL;
