@@ -1,12 +1,16 @@
 /* What a start does, and what a start that failed leaves: an exited container, as containerd has it. */
 #include "services/sandboxd/container_start.h"
 
+#include <string.h>
+
 #include "common/clock.h"
 #include "common/failpoint.h"
 #include "services/sandboxd/container_exit.h"
 #include "services/sandboxd/pod_shim.h"
 
 enum { START_ERROR_CODE = 128 };
+
+static const char start_error_reason[] = "StartError";
 
 static bool call_is_over(void *call)
 {
@@ -18,23 +22,40 @@ struct shim_patience call_patience(const struct ipc_call *call)
     return (struct shim_patience){.is_over = call_is_over, .argument = (void *)call, .deadline_ns = call->deadline_ns};
 }
 
-/* May it be started? *ret_runs: it does already. Notes the request. */
-static struct error *start_check(struct container *container, bool *ret_runs)
+/* The request itself, which came again as the sandboxd before died in it, though the container has ended meanwhile. */
+static bool is_answered(const Bulkhead__ContainerRecord *record, const char *request_id)
+{
+    return record->state == CONTAINER_EXITED && !strcmp(record->start_request, request_id);
+}
+
+/* Its answer: that of the runtime's refusal, or that it was started. */
+static struct error *answer_again(const Bulkhead__ContainerRecord *record)
+{
+    return strcmp(record->reason, start_error_reason) ? NULL : error_new(ERROR_INTERNAL, "start container %s: %s", record->id, record->message);
+}
+
+/* May it be started? *ret_started: it is already. Notes the request. */
+static struct error *start_check(struct container *container, const char *request_id, bool *ret_started)
 {
     struct error *error = NULL;
 
     pthread_mutex_lock(&container->d->lock);
     uint32_t state = container->record->state;
-    *ret_runs = state == CONTAINER_RUNNING;
-    if (*ret_runs)
+    bool answered = is_answered(container->record, request_id);
+    *ret_started = state == CONTAINER_RUNNING || answered;
+    if (answered)
+        error = answer_again(container->record);
+    else if (*ret_started)
         ;
     else if (container->pod->record->state != POD_READY)
         error = error_new(ERROR_FAILED_PRECONDITION, "sandbox container \"%s\" is not running", container->pod->record->id);
     else if (state != CONTAINER_CREATED)
         error = error_new(ERROR_FAILED_PRECONDITION, "container \"%s\" is in %s state", container->record->id,
                           state == CONTAINER_EXITED ? "CONTAINER_EXITED" : container_state_name(state));
-    else
+    else {
         container->record->start_requested = true;
+        text_set(&container->record->start_request, request_id);
+    }
     pthread_mutex_unlock(&container->d->lock);
     return error;
 }
@@ -50,7 +71,7 @@ static struct error *start_failed(struct container *container, struct error *err
 {
     struct container_exit exit = {.exit_code = START_ERROR_CODE,
                                   .finished_at_ns = clock_realtime_ns(),
-                                  .reason = "StartError",
+                                  .reason = start_error_reason,
                                   .message = error->text};
 
     error_free(container_move_exited(container, &exit));
@@ -63,11 +84,11 @@ struct error *container_start(struct container *container, const struct ipc_call
     struct shim_patience patience = call_patience(call);
     struct wire_writer fields = {0};
     auto_shim_reply reply = {0};
-    bool runs = false;
+    bool is_started = false;
 
-    TRY(start_check(container, &runs));
-    if (runs)
-        return NULL;
+    TRY(start_check(container, call->request_id, &is_started));
+    if (is_started)
+        return container_started(container, 0); /* if the sandboxd before had not got so far */
     TRY(container_save(container));
     FAILPOINT("sandboxd.container_start.before_start");
     wire_put_string(&fields, SHIM_TAG_CONTAINER, container->record->id);

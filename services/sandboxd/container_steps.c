@@ -255,15 +255,29 @@ static struct error *step_create(struct creation *creation)
     return NULL;
 }
 
+/* Saves whose descriptors the create names that is asked for next; *ret_before: the one that may be under way yet. */
+static struct error *create_note(struct creation *creation, int *ret_before)
+{
+    struct container *container = creation->container;
+
+    pthread_mutex_lock(&container->d->lock);
+    *ret_before = container->record->create_shim_pid;
+    container->record->create_shim_pid = creation->shim_pid;
+    pthread_mutex_unlock(&container->d->lock);
+    return *ret_before == creation->shim_pid ? NULL : container_save(container);
+}
+
 /* config.json names descriptors of the shim: a create that failed because its shim died before it read them is no
- * failure of the container's, and is run again with the successor's numbers. */
+ * failure of the container's, and is run again with the successor's numbers. It may be one that a sandboxd before this one
+ * had asked for, whose answer comes now. */
 static struct error *step_spec_and_create(struct creation *creation)
 {
     struct container *container = creation->container;
 
     TRY(step_spec(creation));
     for (;;) {
-        int shim_pid = creation->shim_pid;
+        int shim_pid = creation->shim_pid, before = 0;
+        TRY(create_note(creation, &before));
         FAILPOINT("sandboxd.container_create.before_create");
         struct error *failure = step_create(creation);
         if (!failure || failure->code == ERROR_CANCELLED || failure->code == ERROR_DEADLINE_EXCEEDED)
@@ -273,7 +287,8 @@ static struct error *step_spec_and_create(struct creation *creation)
             error_free(failure); /* the target has ended meanwhile: what the runtime says of its namespace tells nobody that */
             return TAKE(spec_failure);
         }
-        if (spec_failure || creation->shim_pid == shim_pid)
+        bool is_stale = creation->shim_pid != shim_pid || (before && before != shim_pid);
+        if (spec_failure || !is_stale)
             return failure;
         error_free(failure);
         shim_client_ack(pod_shim(container->pod), step_of(container, "create"));

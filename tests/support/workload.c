@@ -190,6 +190,7 @@ struct error *workload_status(struct workload *work, const char *id, struct work
     CALL(work, "RuntimeService", "ContainerStatus", &request, container_status_response, &reply);
     *ret = (struct workload_state){.state = (int)reply->status->state,
                                    .exit_code = reply->status->exit_code,
+                                   .started_at_ns = reply->status->started_at,
                                    .finished_at_ns = reply->status->finished_at};
     snprintf(ret->reason, sizeof(ret->reason), "%s", reply->status->reason);
     runtime__v1__container_status_response__free_unpacked(reply, NULL);

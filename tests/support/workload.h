@@ -28,7 +28,7 @@ struct workload_state {
     int state; /* Runtime__V1__ContainerState */
     int exit_code;
     char reason[64];
-    int64_t finished_at_ns;
+    int64_t started_at_ns, finished_at_ns;
 };
 
 /* Every text returned is the caller's. Log files are at NODE/logs/POD-NAME/CONTAINER-NAME.log. */
