@@ -38,14 +38,18 @@ struct error *call_make(struct caller *caller, enum rpc rpc, const ProtobufCMess
     struct recorder *recorder = caller->chaos->recorder;
     int64_t end = clock_boottime_ns() + patience_ns;
 
-    for (;;) {
+    for (unsigned tries = 0;; tries++) {
+        if (tries && rpc == RPC_START) /* the first may have started it, and it may have ended since */
+            expected = ERROR_FAILED_PRECONDITION;
         recorder_begin(recorder, caller->slot, rpc, caller->pod);
         struct error *error =
             cri_client_call_message(caller->client, rpc_service(rpc), rpc_name(rpc), request,
                                     caller->chaos->options->call_timeout_ms, ret_reply, ret_size);
         caller->was_excused = recorder_end(recorder, caller->slot, error, expected);
-        if (!error || error->code == expected)
+        if (!error || error->code == expected) {
+            caller->was_excused = error != NULL;
             return error;
+        }
         if (!may_pass(rpc, error->code) || clock_boottime_ns() > end)
             return error_wrap(error, "%s", rpc_name(rpc));
         error_free(error);

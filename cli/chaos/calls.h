@@ -14,7 +14,7 @@ struct caller {
     struct cri_client *client;
     size_t slot;
     const char *pod;  /* whose calls these are: its id, "" before there is one */
-    bool was_excused; /* the failure that was returned last */
+    bool was_excused; /* the failure that was returned last, or it was expected */
 };
 
 struct error *caller_open(struct chaos *chaos, size_t slot, struct caller *ret) __attribute__((warn_unused_result));

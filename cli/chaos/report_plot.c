@@ -9,7 +9,8 @@
 enum { WIDTH = 1200, LEFT = 110, LANE = 14, PLOT = 420, TOP = 10, COLUMNS = 1080, ROWS = 210, DECADES = 6 };
 
 static const char *const colours[] = {"#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#9d755d",
-                                      "#eeca3b", "#ff9da6", "#79706e", "#2f6f4f", "#8c6bb1", "#d67195", "#499894"};
+                                      "#eeca3b", "#ff9da6", "#79706e", "#2f6f4f", "#8c6bb1", "#d67195", "#499894",
+                                      "#1f3b73", "#a0522d", "#7f9f00", "#c2185b", "#00acc1", "#5e35b1", "#b8860b"};
 
 static const char *colour_of(unsigned number)
 {

@@ -47,6 +47,8 @@ void work_find(struct chaos *chaos, const struct process *process, bool is_heali
     bool is_guardian = target == TARGET_SUPERVISOR || target == TARGET_KEEPER || target == TARGET_BACKSTOP;
 
     recorder_under_way(chaos->recorder, calls_of[target], is_of_pod ? process->pod : NULL, ret);
+    if (is_of_pod && !*ret && !book_has(chaos->book, process->pod)) /* a pod that is being made: its id is not known yet */
+        recorder_under_way(chaos->recorder, BIT(RPC_RUN_POD), "", ret);
     if (has_containers(chaos, process))
         work_add(ret, "(running containers)");
     if (is_guardian && is_healing)

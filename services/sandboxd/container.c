@@ -100,6 +100,12 @@ struct error *container_save(struct container *container)
     return error;
 }
 
+/* A start that was only found out about after a shim's death, or a clock set back, is not later than the end. */
+static int64_t start_before_end(int64_t started_at_ns, const struct container_exit *exit)
+{
+    return exit->finished_at_ns && started_at_ns > exit->finished_at_ns ? exit->finished_at_ns : started_at_ns;
+}
+
 /* What the record shall say once the move is saved: a copy that shares all text but the exit's. */
 static void record_after(Bulkhead__ContainerRecord *after, uint32_t state, const struct container_exit *exit)
 {
@@ -107,6 +113,7 @@ static void record_after(Bulkhead__ContainerRecord *after, uint32_t state, const
     if (!exit)
         return;
     after->exit_code = exit->exit_code;
+    after->started_at_ns = start_before_end(after->started_at_ns, exit);
     after->finished_at_ns = exit->finished_at_ns;
     after->reason = (char *)exit->reason;
     after->message = (char *)(exit->message ? exit->message : "");
@@ -124,6 +131,7 @@ static void container_set(struct container *container, uint32_t state, const str
     record->state = state;
     if (exit) {
         record->exit_code = exit->exit_code;
+        record->started_at_ns = start_before_end(record->started_at_ns, exit);
         record->finished_at_ns = exit->finished_at_ns;
         text_set(&record->reason, exit->reason);
         text_set(&record->message, exit->message);

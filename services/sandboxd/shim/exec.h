@@ -90,8 +90,9 @@ struct error *exec_begin(struct shim *shim, struct exec *exec, struct container 
                          const char *console) __attribute__((warn_unused_result));
 
 /* Of one that is BEGUN and adopted, when the adoption is over: did its runtime run? Without that proof it may be begun
- * again. */
+ * again; the other is ABORTED in that case, with what the runtime said. */
 bool exec_may_have_run(const struct shim *shim, const struct exec *exec);
+struct error *exec_check_lost(const struct shim *shim, const struct exec *exec) __attribute__((warn_unused_result));
 
 /* --- exec_end.c --------------------------------------------------------------------------------------------------- */
 

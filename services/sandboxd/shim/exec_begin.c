@@ -15,7 +15,7 @@
 #include "services/sandboxd/shim/exec.h"
 #include "services/sandboxd/shim/shim.h"
 
-enum { RUNTIME_LIMIT_MS = 60000, ARGUMENTS_MAX = 12 };
+enum { LOG_MAX = 4096, RUNTIME_LIMIT_MS = 60000, ARGUMENTS_MAX = 12 };
 
 struct error *exec_write_process(struct shim *shim, const char *name, const char *process)
 {
@@ -137,4 +137,16 @@ bool exec_may_have_run(const struct shim *shim, const struct exec *exec)
     autofree char *log = xasprintf("%d.%u.log", exec->record.shim_pid, exec->record.log);
 
     return faccessat(shim->work_fd, log, F_OK, 0) == 0;
+}
+
+struct error *exec_check_lost(const struct shim *shim, const struct exec *exec)
+{
+    autofree char *log = shim_path(shim, "tmp/%d.%u.log", exec->record.shim_pid, exec->record.log);
+    autofree char *text = NULL;
+    size_t size;
+
+    if (!exec_may_have_run(shim, exec))
+        return NULL;
+    autoptr(error) unreadable = file_read_all(log, LOG_MAX, &text, &size);
+    return error_new(ERROR_ABORTED, "exec lost with its shim; its runtime's log: \"%s\"", unreadable ? unreadable->text : text);
 }

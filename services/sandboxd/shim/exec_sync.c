@@ -342,8 +342,7 @@ static struct error *sync_begin(struct shim *shim, const struct step *step)
 /* A successor's turn. */
 static struct error *sync_begin_again(struct shim *shim, struct exec *exec, struct step *step)
 {
-    if (exec_may_have_run(shim, exec))
-        return error_new(ERROR_ABORTED, "exec lost with its shim");
+    TRY(exec_check_lost(shim, exec));
     exec_forget(shim, exec);
     return sync_begin(shim, step);
 }

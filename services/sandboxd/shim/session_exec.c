@@ -167,8 +167,7 @@ static struct error *exec_begin_new(struct shim *shim, struct session *session)
 /* A successor's turn: without proof that the runtime ran it is begun again. */
 static struct error *exec_begin_again(struct shim *shim, struct session *session, struct exec *exec)
 {
-    if (exec_may_have_run(shim, exec))
-        return error_new(ERROR_ABORTED, "exec lost with its shim");
+    TRY(exec_check_lost(shim, exec));
     exec_forget(shim, exec);
     return exec_begin_new(shim, session);
 }

@@ -37,6 +37,7 @@ static void only_what_cannot_be_promised_is_excused(void **state)
     assert_false(excuses(TARGET_OCI, RPC_CREATE, ERROR_INTERNAL, "something else", "pod"));
     assert_false(excuses(TARGET_OCI, RPC_STOP, ERROR_INTERNAL, "ended with signal 9", "pod"));
     assert_true(excuses(TARGET_CNI, RPC_RUN_POD, ERROR_INTERNAL, "ADD of plugin \"bridge\": killed by signal 9", ""));
+    assert_false(excuses(TARGET_CNI, RPC_STOP_POD, ERROR_INTERNAL, "DEL of plugin \"bridge\": no", "other"));
     assert_false(excuses(TARGET_CNI, RPC_CREATE, ERROR_INTERNAL, "ADD of plugin \"bridge\": killed by signal 9", "pod"));
 }
 
