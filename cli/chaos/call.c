@@ -27,6 +27,7 @@ static bool may_pass(enum rpc rpc, enum error_code code)
     case ERROR_INVALID_ARGUMENT:
     case ERROR_NOT_FOUND:
     case ERROR_UNIMPLEMENTED:
+    case ERROR_FAILED_PRECONDITION:
     case ERROR_PERMISSION_DENIED: return false;
     default: return rpc != RPC_START;
     }

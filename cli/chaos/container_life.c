@@ -13,7 +13,7 @@
 
 enum { CODES = 200, LOG_MAX = 256 << 20, POLL_US = 20000, GRACE_S = 60 };
 
-static const int64_t exit_limit_ns = 90000000000, first_line_limit_ns = 60000000000;
+static const int64_t exit_limit_ns = 90000000000, first_line_limit_ns = 30000000000;
 
 /* ---- the plan ---- */
 

@@ -84,6 +84,8 @@ static bool has_successor(struct killer *killer, const struct pending *victim, c
         return true; /* its pod ends, or is not there yet: the call about it tells */
     if (process->target == TARGET_KEEPER || process->target == TARGET_BACKSTOP)
         return readiness->is_answered && other_exists(killer, process);
+    if (process->target == TARGET_SHIM && other_exists(killer, process)) /* which may be killed before it is asked about */
+        return true;
     return readiness_has_successor(readiness, process->target, process->pod, process->pid);
 }
 

@@ -103,7 +103,16 @@ static void act_note(struct life *life, const char *what, const struct container
     json_array_append_new(life->acts, json_pack("{s:s, s:s}", "act", what, "container", container ? container->name : ""));
 }
 
-/* An exec whose runtime was killed may have been killed with it. */
+/* An exec whose runtime was killed may have been killed with it; its output has two holders. */
+static bool exec_is_excused(struct life *life, int64_t start_ns)
+{
+    struct recorder *recorder = life->caller->chaos->recorder;
+    bool were_both_killed = recorder_is_excused(recorder, TARGET_SHIM, life->pod, start_ns) &&
+                            recorder_is_excused(recorder, TARGET_KEEPER, NULL, start_ns);
+
+    return were_both_killed || recorder_is_excused(recorder, TARGET_OCI, life->pod, start_ns);
+}
+
 static void exec_check(struct life *life, int code, int expected_code, const char *output, const char *expected,
                        int64_t start_ns)
 {
@@ -112,7 +121,7 @@ static void exec_check(struct life *life, int code, int expected_code, const cha
     life->tally.execs++;
     if (code == expected_code && !strcmp(output, expected))
         return;
-    if (!recorder_is_excused(recorder, TARGET_OCI, life->pod, start_ns))
+    if (!exec_is_excused(life, start_ns))
         recorder_violation(recorder, VIOLATION_OUTPUT, "ExecSync in pod %.13s ended with %d, not %d, and printed \"%.100s\"",
                            life->pod, code, expected_code, output);
 }
@@ -254,11 +263,20 @@ static void remains_end(struct life *life)
     error_free(call_remove_pod(life->caller, life->pod));
 }
 
+static void stuck_note(const struct life *life, const struct error *stuck)
+{
+    recorder_violation(life->caller->chaos->recorder, VIOLATION_STUCK, "pod %s (%.13s): %s", life->name,
+                       life->pod ? life->pod : "-", stuck->text);
+}
+
+/* An act that fails does not keep the exit codes and logs from being looked at. */
 static struct error *life_play(struct life *life)
 {
     TRY(pod_begin(life));
     TRY(containers_begin(life));
-    TRY(acts_play(life));
+    autoptr(error) failure = acts_play(life);
+    if (failure)
+        stuck_note(life, failure);
     TRY(containers_end(life));
     return pod_end(life);
 }
@@ -292,7 +310,6 @@ static void logs_remove(const struct life *life)
 static void life_run(struct caller *caller, struct random *random, unsigned number)
 {
     struct life life = {.caller = caller, .random = random, .acts = json_array()};
-    struct recorder *recorder = caller->chaos->recorder;
 
     snprintf(life.name, sizeof(life.name), "%s-%zu-%u", caller->chaos->name, caller->slot, number);
     life.logs = xasprintf("%s/%s", caller->chaos->logs, life.name);
@@ -300,7 +317,7 @@ static void life_run(struct caller *caller, struct random *random, unsigned numb
     mkdir(life.logs, 0755);
     autoptr(error) stuck = life_play(&life);
     if (stuck) {
-        recorder_violation(recorder, VIOLATION_STUCK, "pod %s (%.13s): %s", life.name, life.pod ? life.pod : "-", stuck->text);
+        stuck_note(&life, stuck);
         remains_end(&life);
     } else {
         logs_remove(&life);
