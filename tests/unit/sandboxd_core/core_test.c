@@ -494,6 +494,8 @@ static void an_exit_is_recorded_once_and_then_acknowledged(void **state)
     auto_container container = NULL;
     struct ipc_call call = call_new(1000);
     assert_null(table_find_container(d, id, &container));
+    assert_null(container_start(container, &call)); /* the same request, which came again as its sandboxd died */
+    call.request_id = "ffeeddccbbaa99887766554433221100";
     assert_code(container_start(container, &call), ERROR_FAILED_PRECONDITION);
 }
 
