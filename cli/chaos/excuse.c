@@ -1,4 +1,4 @@
-/* The rules: a call inside the server at its death is UNAVAILABLE; a call whose OCI runtime or plugin was killed fails, and says so. */
+/* The rules: a call inside the server at its death is UNAVAILABLE; one whose OCI runtime or plugin was killed says so. */
 #include "cli/chaos/excuse.h"
 
 #include <string.h>

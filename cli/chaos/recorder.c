@@ -128,7 +128,8 @@ void recorder_begin(struct recorder *recorder, size_t slot, enum rpc rpc, const 
     pthread_mutex_unlock(&recorder->lock);
 }
 
-static bool is_excused(const struct recorder *recorder, const struct call_record *call, const struct error *failure, const char *pod)
+static bool is_excused(const struct recorder *recorder, const struct call_record *call, const struct error *failure,
+                       const char *pod)
 {
     for (size_t i = recorder->record.kill_count; i > 0; i--) {
         const struct kill_record *kill = &recorder->kills[i - 1];

@@ -91,8 +91,8 @@ static void targets_put(FILE *out, const struct record *record)
 static void rpcs_put(FILE *out, const struct record *record)
 {
     fputs("<h2>Calls</h2><p>Excused: UNAVAILABLE of calls that were inside the server when it was killed, and those "
-          "whose OCI runtime or network plugin was killed; each was made again.</p>\n<table><tr><th>call</th><th>attempts</th><th>not OK</th>"
-          "<th>excused</th><th>median</th><th>99 %</th><th>max</th></tr>\n",
+          "whose OCI runtime or network plugin was killed; each was made again.</p>\n<table><tr><th>call</th><th>attempts</th>"
+          "<th>not OK</th><th>excused</th><th>median</th><th>99 %</th><th>max</th></tr>\n",
           out);
     for (enum rpc rpc = 0; rpc < RPC_COUNT; rpc++) {
         struct rpc_statistics s;
@@ -169,7 +169,8 @@ void report_print(const struct report *report, FILE *out)
     const struct record *record = report->record;
     const struct tally *tally = &record->tally;
 
-    fprintf(out, "%zu kills, %zu with work in hand; %zu pods, %zu containers, %zu log lines, %zu execs, %zu sessions, %zu pulls\n",
+    fprintf(out,
+            "%zu kills, %zu with work in hand; %zu pods, %zu containers, %zu log lines, %zu execs, %zu sessions, %zu pulls\n",
             record->kill_count, statistics_counted(record), tally->pods, tally->containers, tally->log_lines, tally->execs,
             tally->sessions, tally->pulls);
     for (enum violation_kind kind = 0; kind < VIOLATION_COUNT; kind++)

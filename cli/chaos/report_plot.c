@@ -63,7 +63,8 @@ static void grid_put(const struct plot *plot)
 
     for (unsigned i = 0; i <= DECADES; i++)
         fprintf(plot->out, "<path class=\"g\" d=\"M%d %uH%d\"/><text x=\"%d\" y=\"%u\" class=\"r\">%s</text>\n", LEFT,
-                plot->bottom + PLOT - i * PLOT / DECADES, WIDTH, LEFT - 6, plot->bottom + PLOT - i * PLOT / DECADES + 4, names[i]);
+                plot->bottom + PLOT - i * PLOT / DECADES, WIDTH, LEFT - 6, plot->bottom + PLOT - i * PLOT / DECADES + 4,
+                names[i]);
     for (unsigned i = 0; i <= 10; i++)
         fprintf(plot->out, "<text x=\"%.0f\" y=\"%u\" class=\"%s\">%.0f s</text>\n", LEFT + i * (WIDTH - LEFT) / 10.0,
                 plot->bottom + PLOT + 16, i == 10 ? "r" : "m", plot->seconds * i / 10);

@@ -123,7 +123,8 @@ static void line_check(struct check *check, struct stream *stream, size_t offset
     const char *rest = number_read(is_end ? at + 4 : at, end, &number);
     if (is_end && rest == end && check->end < 0)
         check->end = (long)number;
-    else if (!is_end && rest && rest < end && *rest == ' ' && is_padding(rest + 1, (size_t)(end - rest - 1), check->writer->width))
+    else if (!is_end && rest && rest < end && *rest == ' ' &&
+             is_padding(rest + 1, (size_t)(end - rest - 1), check->writer->width))
         numbered_note(check, stream, number, offset);
     else
         torn_note(check, offset);

@@ -8,8 +8,8 @@
 
 struct spdy_client;
 
-/* Asks on 127.0.0.1 for the upgrade: POST PATH with X-Stream-Protocol-Version: versions. *ret_status is HTTP's; NULL where it is not
- * 101. */
+/* Asks on 127.0.0.1 for the upgrade: POST PATH with X-Stream-Protocol-Version: versions. *ret_status is HTTP's; NULL where
+ * it is not 101. */
 struct spdy_client *spdy_client_open(uint16_t port, const char *path, const char *versions, int *ret_status);
 
 /* The same on a connection that is there; the client closes it, also where it returns NULL. */

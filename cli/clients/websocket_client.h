@@ -17,7 +17,8 @@ enum websocket_opcode {
 
 struct websocket_client;
 
-/* GET PATH of 127.0.0.1, with Sec-WebSocket-Protocol: protocol (NULL: none). *ret_status is HTTP's; NULL where it is not 101. */
+/* GET PATH of 127.0.0.1, with Sec-WebSocket-Protocol: protocol (NULL: none). *ret_status is HTTP's; NULL where it is not
+ * 101. */
 struct websocket_client *websocket_client_open(uint16_t port, const char *path, const char *protocol, int *ret_status);
 void websocket_client_free(struct websocket_client *client); /* closes the connection, without a word */
 

@@ -31,7 +31,9 @@ static bool is_answered(const Bulkhead__ContainerRecord *record, const char *req
 /* Its answer: that of the runtime's refusal, or that it was started. */
 static struct error *answer_again(const Bulkhead__ContainerRecord *record)
 {
-    return strcmp(record->reason, start_error_reason) ? NULL : error_new(ERROR_INTERNAL, "start container %s: %s", record->id, record->message);
+    if (strcmp(record->reason, start_error_reason) != 0)
+        return NULL;
+    return error_new(ERROR_INTERNAL, "start container %s: %s", record->id, record->message);
 }
 
 /* May it be started? *ret_started: it is already. Notes the request. */

@@ -1,4 +1,4 @@
-/* What is wrong with a log is found: a line that is lost, doubled, torn, of another container; and nothing where all is well. */
+/* What is wrong with a log is found: a line lost, doubled, torn, of another container; and nothing where all is well. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
