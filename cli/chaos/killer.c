@@ -197,8 +197,8 @@ static bool is_ready(struct killer *killer, const struct process *process)
 
     if (target_is_child(process->target) && process->target != TARGET_STREAM)
         return true;
-    if (!killer->supervisor)
-        return recorder_last_success_ns(killer->chaos->recorder) > 0;
+    if (!killer->supervisor) /* a call has been answered since the last victim's death */
+        return recorder_last_success_ns(killer->chaos->recorder) > 0 && killer->pending_count == 0;
     readiness_read(killer->supervisor, &readiness);
     bool is_asked = process->target == TARGET_KEEPER || process->target == TARGET_BACKSTOP;
     bool ready = is_asked ? readiness.is_answered : readiness_has(&readiness, process->pid);
