@@ -13,6 +13,7 @@
 
 enum { CODES = 200, LOG_MAX = 256 << 20, POLL_US = 20000, GRACE_S = 60 };
 
+static const int64_t late_lines_limit_ns = 15000000000;
 static const int64_t exit_limit_ns = 90000000000, first_line_limit_ns = 30000000000;
 
 /* ---- the plan ---- */
@@ -151,18 +152,38 @@ static struct error *log_read(const struct container_life *life, char **ret, siz
     return NULL;
 }
 
-static void log_check(const struct container_life *life, struct recorder *recorder, struct tally *tally)
+static struct error *log_look(const struct container_life *life, struct log_findings *ret, size_t *ret_size)
 {
     autofree char *text = NULL;
+
+    TRY(log_read(life, &text, ret_size));
+    writer_log_check(&life->writer, text, *ret_size, ret);
+    return NULL;
+}
+
+/* The exit waits two seconds for a logd that does not write: then lines may come yet, once it is healed. */
+static struct error *log_look_again(const struct container_life *life, struct recorder *recorder, int64_t exit_ns,
+                                    struct log_findings *ret, size_t *ret_size)
+{
+    TRY(log_look(life, ret, ret_size));
+    while (ret->lost && recorder_is_excused(recorder, TARGET_LOGD, NULL, exit_ns) &&
+           clock_boottime_ns() < exit_ns + late_lines_limit_ns) {
+        usleep(POLL_US);
+        TRY(log_look(life, ret, ret_size));
+    }
+    return NULL;
+}
+
+static void log_check(const struct container_life *life, struct recorder *recorder, struct tally *tally)
+{
     size_t size = 0;
     struct log_findings findings;
-    autoptr(error) unreadable = log_read(life, &text, &size);
+    autoptr(error) unreadable = log_look_again(life, recorder, clock_boottime_ns(), &findings, &size);
 
     if (unreadable) {
         recorder_violation(recorder, VIOLATION_LOG, "of container %.13s: %s", life->id, unreadable->text);
         return;
     }
-    writer_log_check(&life->writer, text, size, &findings);
     tally->log_lines += findings.lines;
     if (findings.lost || findings.doubled || findings.torn)
         recorder_violation(recorder, VIOLATION_LOG,

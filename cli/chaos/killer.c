@@ -21,6 +21,7 @@ enum { TICK_US = 5000, LOOK_US = 5000, PENDING_MAX = 64, KILLER_STREAM = 1000 };
 static const int64_t child_patience_ns = 300000000;   /* for one of a kind that lives only at times */
 static const int64_t work_patience_ns = 50000000;
 static const int64_t replaced_limit_ns = 15000000000; /* BOOTTIME; a machine that is busy, not a measure */
+static const int64_t stopped_shim_limit_ns = 45000000000; /* sandboxd gives it three silences of 5 s */
 static const int64_t guard_silence_ns = 5000000000;   /* until the service manager's watchdog ends the backstop */
 
 /* A victim that is not yet dead, or has no successor. */
@@ -118,7 +119,8 @@ static bool victim_look(struct killer *killer, struct pending *victim, const str
         recorder_kill_settled(recorder, victim->number);
         return true;
     }
-    if (clock_boottime_ns() < victim->at_ns + replaced_limit_ns)
+    bool is_stopped_shim = victim->pidfd >= 0 && victim->process.target == TARGET_SHIM;
+    if (clock_boottime_ns() < victim->at_ns + (is_stopped_shim ? stopped_shim_limit_ns : replaced_limit_ns))
         return false;
     recorder_violation(recorder, VIOLATION_REPLACED, "%s %.13s, pid %d, %s", target_name(victim->process.target),
                        victim->process.pod, victim->process.pid,

@@ -118,13 +118,17 @@ void daemon_check(struct supervisor *supervisor, struct daemon *daemon)
 
 void daemon_heard(struct supervisor *supervisor, struct daemon *daemon, const struct notify_message *message)
 {
+    bool is_first = !daemon->is_ready && (message->is_ready || message->is_watchdog);
+
     pthread_mutex_lock(&supervisor->lock);
     heartbeat_heard(&daemon->heartbeat, clock_boottime_ns());
     if (message->is_watchdog)
         daemon->has_served = true;
-    if (message->is_ready || message->is_watchdog)
+    if (is_first)
         daemon->is_ready = true;
     if (message->has_status)
         snprintf(daemon->note, sizeof(daemon->note), "%s", message->status);
     pthread_mutex_unlock(&supervisor->lock);
+    if (is_first)
+        supervisor_save(supervisor, false);
 }

@@ -18,7 +18,7 @@ struct daemon_record {
     uint32_t restarts;
     uint32_t last_death;
     uint32_t has_run;
-    uint32_t reserved;
+    uint32_t is_ready; /* it has said so: from then on its silence is a hang within seconds, whoever listens */
     char last_reason[REASON_SIZE];
 };
 
@@ -41,6 +41,7 @@ void supervisor_save(struct supervisor *supervisor, bool is_ended)
         saved->restarts = daemon->restarts;
         saved->last_death = daemon->last_death;
         saved->has_run = daemon->has_run;
+        saved->is_ready = daemon->is_ready;
         memcpy(saved->last_reason, daemon->last_reason, sizeof(saved->last_reason));
     }
     autoptr(error) failure =
@@ -58,6 +59,7 @@ static void daemon_recover(struct daemon *daemon, const struct daemon_record *sa
     daemon->restarts = saved->restarts;
     daemon->last_death = (enum death_reason)saved->last_death;
     daemon->has_run = saved->has_run;
+    daemon->is_ready = saved->is_ready;
     snprintf(daemon->last_reason, sizeof(daemon->last_reason), "%.*s", REASON_SIZE - 1, saved->last_reason);
 }
 

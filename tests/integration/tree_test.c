@@ -177,6 +177,25 @@ static void a_hanging_daemon_is_killed_and_replaced(void **state)
     json_decref(row);
 }
 
+/* A new supervisor has never heard it, and knows from the record that it was ready: it has seconds, not a start's half minute. */
+static void a_daemon_that_hangs_before_a_new_supervisor_heard_it_is_no_daemon_that_starts(void **state)
+{
+    struct tree *tree = *state;
+    pid_t pid = pid_of(tree, "sandboxd"), supervisor = pid_of(tree, "supervisor");
+
+    kill(pid, SIGSTOP);
+    kill(supervisor, SIGKILL);
+    wait_for_other(tree, "supervisor", supervisor);
+    json_t *row = row_of(tree, "sandboxd");
+    assert_int_equal(json_integer_value(json_object_get(row, "pid")), pid);
+    assert_true(json_is_true(json_object_get(row, "ready")));
+    json_decref(row);
+    wait_for_other(tree, "sandboxd", pid);
+    row = row_of(tree, "sandboxd");
+    assert_string_equal(json_string_value(json_object_get(row, "lastReason")), "hang");
+    json_decref(row);
+}
+
 static void a_stopped_supervisor_and_a_stopped_keeper_are_replaced(void **state)
 {
     struct tree *tree = *state;
@@ -490,6 +509,7 @@ int main(void)
         cmocka_unit_test(with_backstop_and_keeper_dead_criapi_hands_the_socket_back),
         cmocka_unit_test(an_adopted_daemon_that_dies_is_replaced_with_its_true_reason),
         cmocka_unit_test(a_hanging_daemon_is_killed_and_replaced),
+        cmocka_unit_test(a_daemon_that_hangs_before_a_new_supervisor_heard_it_is_no_daemon_that_starts),
         cmocka_unit_test(a_stopped_supervisor_and_a_stopped_keeper_are_replaced),
         cmocka_unit_test(a_daemon_that_aborts_before_it_served_waits_longer_each_time),
         cmocka_unit_test(each_end_is_recorded_with_its_true_status),
