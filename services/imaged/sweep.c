@@ -51,11 +51,20 @@ static void layer_put_aside(struct store *store, struct layer *layer)
     *layer = store->layers[--store->layer_count];
 }
 
+/* Lock held: is the place free to which it would be put? What went there before may not be emptied yet: then it stays a layer
+ * until the next sweep, as it must not lose its record and keep its name. */
+static bool can_go(const struct store *store, const struct layer *layer)
+{
+    autofree char *gone = xasprintf("%s.gone", digest_hex(layer->chain));
+
+    return faccessat(store->layers_fd, gone, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
 static void layers_judge(struct store *store)
 {
     pthread_mutex_lock(&store->lock);
     for (size_t i = store->layer_count; i > 0; i--) {
-        if (!store_layer_is_needed(store, store->layers[i - 1].chain))
+        if (!store_layer_is_needed(store, store->layers[i - 1].chain) && can_go(store, &store->layers[i - 1]))
             layer_put_aside(store, &store->layers[i - 1]);
     }
     pthread_mutex_unlock(&store->lock);
@@ -168,6 +177,7 @@ static void *sweep_main(void *argument)
     sleep(START_GRACE_S); /* pulls that a death cut short come again first, and claim the layers that they had finished */
     for (;;) {
         sweep_wait(&imaged->store);
+        store_names_each(imaged->store.layers_fd, directory_judge_each, imaged); /* first what is left of a sweep before */
         layers_judge(&imaged->store);
         store_names_each(imaged->store.layers_fd, directory_judge_each, imaged);
         store_names_each(imaged->store.blobs_fd, blob_judge_each, imaged);

@@ -238,11 +238,27 @@ static void an_image_is_looked_at_and_removed_on_a_full_disk(void **state)
     disk_heal();
 }
 
+/* What was put aside under a layer's name is not yet emptied (unpack died) when the same layer is to go again. */
+static void a_layer_goes_and_comes_again_while_its_last_removal_is_not_finished(void **state)
+{
+    autofree char *halve = xasprintf("cd %s/imaged/layers && for d in *; do mkdir $d.gone && touch $d.gone/file; done", bench.root);
+    char low_digest[DIGEST_TEXT_SIZE];
+
+    (void)state;
+    image_of_two_put("1", low_digest);
+    pull_fine("a/b:1");
+    assert_int_equal(system(halve), 0);
+    image_gone("a/b:1");
+    pull_fine("a/b:1");
+    image_gone("a/b:1");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, shelf_bench_forget, NULL)
     const struct CMUnitTest tests[] = {
         TEST(a_layer_waits_for_those_below_that_say_what_its_directories_are),
+        TEST(a_layer_goes_and_comes_again_while_its_last_removal_is_not_finished),
         TEST(unpack_killed_while_it_mends_begins_again),
         TEST(imaged_killed_at_each_of_its_failpoints_goes_on),
         TEST(a_disk_that_is_full_is_told_and_heals),
