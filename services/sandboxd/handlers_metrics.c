@@ -200,21 +200,10 @@ static void pod_answer_fini(struct pod_answer *answer)
     free(answer->pointers);
 }
 
-/* Held. */
-static struct pod **pods_ready(struct sandboxd *d, size_t *ret_count)
+static bool is_ready(const struct pod *pod, const void *argument)
 {
-    struct pod **pods = NULL;
-    size_t count = 0;
-
-    pthread_mutex_lock(&d->lock);
-    for (struct pod *pod = d->pods; pod; pod = pod->next)
-        if (pod->record->state == POD_READY) {
-            pods = xreallocarray(pods, count + 1, sizeof(*pods));
-            pods[count++] = pod_hold(pod);
-        }
-    pthread_mutex_unlock(&d->lock);
-    *ret_count = count;
-    return pods;
+    (void)argument;
+    return pod->record->state == POD_READY;
 }
 
 struct error *handle_list_pod_sandbox_metrics(void *state, const struct ipc_call *call, struct ipc_reply *reply)
@@ -225,7 +214,7 @@ struct error *handle_list_pod_sandbox_metrics(void *state, const struct ipc_call
 
     TRY(message_parse(call, &runtime__v1__list_pod_sandbox_metrics_request__descriptor, &request));
     sampler_await_first(state);
-    struct pod **pods = pods_ready(state, &count);
+    struct pod **pods = table_pods(state, is_ready, NULL, &count);
     autofree struct pod_answer *answers = xcalloc(count + 1, sizeof(*answers));
     autofree Runtime__V1__PodSandboxMetrics **pointers = xcalloc(count + 1, sizeof(*pointers));
     for (size_t i = 0; i < count; i++) {
@@ -235,11 +224,9 @@ struct error *handle_list_pod_sandbox_metrics(void *state, const struct ipc_call
     response.n_pod_metrics = count;
     response.pod_metrics = pointers;
     message_reply(&response.base, reply);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         pod_answer_fini(&answers[i]);
-        pod_release(pods[i]);
-    }
-    free(pods);
+    pods_release(pods, count);
     return NULL;
 }
 

@@ -107,31 +107,16 @@ struct error *handle_pod_sandbox_stats(void *state, const struct ipc_call *call,
     return NULL;
 }
 
-static bool pod_passes(const struct pod *pod, const Runtime__V1__PodSandboxStatsFilter *filter)
+static bool pod_passes(const struct pod *pod, const void *argument)
 {
+    const Runtime__V1__PodSandboxStatsFilter *filter = argument;
+
     if (pod->record->state != POD_READY)
         return false;
     if (!filter)
         return true;
     return filter_id(pod->record->id, filter->id) && filter_labels(pod->config->labels, pod->config->n_labels,
                                                                    filter->label_selector, filter->n_label_selector);
-}
-
-/* Those that pass, held. */
-static struct pod **pods_passing(struct sandboxd *d, const Runtime__V1__PodSandboxStatsFilter *filter, size_t *ret_count)
-{
-    struct pod **pods = NULL;
-    size_t count = 0;
-
-    pthread_mutex_lock(&d->lock);
-    for (struct pod *pod = d->pods; pod; pod = pod->next)
-        if (pod_passes(pod, filter)) {
-            pods = xreallocarray(pods, count + 1, sizeof(struct pod *));
-            pods[count++] = pod_hold(pod);
-        }
-    pthread_mutex_unlock(&d->lock);
-    *ret_count = count;
-    return pods;
 }
 
 struct error *handle_list_pod_sandbox_stats(void *state, const struct ipc_call *call, struct ipc_reply *reply)
@@ -141,7 +126,7 @@ struct error *handle_list_pod_sandbox_stats(void *state, const struct ipc_call *
     size_t count = 0;
 
     TRY(message_parse(call, &runtime__v1__list_pod_sandbox_stats_request__descriptor, &request));
-    struct pod **pods = pods_passing(state, ((Runtime__V1__ListPodSandboxStatsRequest *)request)->filter, &count);
+    struct pod **pods = table_pods(state, pod_passes, ((Runtime__V1__ListPodSandboxStatsRequest *)request)->filter, &count);
     autofree struct pod_sample **samples = xcalloc(count + 1, sizeof(struct pod_sample *));
     autofree Runtime__V1__PodSandboxStats **pointers = xcalloc(count + 1, sizeof(Runtime__V1__PodSandboxStats *));
     for (size_t i = 0; i < count; i++) {
@@ -151,10 +136,8 @@ struct error *handle_list_pod_sandbox_stats(void *state, const struct ipc_call *
     response.n_stats = count;
     response.stats = pointers;
     message_reply(&response.base, reply);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         pod_sample_free(samples[i]);
-        pod_release(pods[i]);
-    }
-    free(pods);
+    pods_release(pods, count);
     return NULL;
 }

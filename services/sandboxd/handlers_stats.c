@@ -65,8 +65,10 @@ struct error *handle_container_stats(void *state, const struct ipc_call *call, s
     return NULL;
 }
 
-static bool passes(const struct container *container, const Runtime__V1__ContainerStatsFilter *filter)
+static bool passes(const struct container *container, const void *argument)
 {
+    const Runtime__V1__ContainerStatsFilter *filter = argument;
+
     if (container->record->state != CONTAINER_RUNNING) /* as containerd: what does not run has no statistics in a list */
         return false;
     if (!filter)
@@ -75,25 +77,6 @@ static bool passes(const struct container *container, const Runtime__V1__Contain
            filter_id(container->record->sandbox_id, filter->pod_sandbox_id) &&
            filter_labels(container->config->labels, container->config->n_labels, filter->label_selector,
                          filter->n_label_selector);
-}
-
-/* Those that pass, held; the caller gives them to containers_release(). */
-static struct container **containers_passing(struct sandboxd *d, const Runtime__V1__ContainerStatsFilter *filter,
-                                             size_t *ret_count)
-{
-    size_t count = 0;
-
-    pthread_mutex_lock(&d->lock);
-    for (struct container *container = d->containers; container; container = container->next)
-        count += passes(container, filter);
-    struct container **containers = xcalloc(count + 1, sizeof(*containers));
-    count = 0;
-    for (struct container *container = d->containers; container; container = container->next)
-        if (passes(container, filter))
-            containers[count++] = container_hold(container);
-    pthread_mutex_unlock(&d->lock);
-    *ret_count = count;
-    return containers;
 }
 
 struct error *handle_list_container_stats(void *state, const struct ipc_call *call, struct ipc_reply *reply)
@@ -105,7 +88,7 @@ struct error *handle_list_container_stats(void *state, const struct ipc_call *ca
 
     TRY(message_parse(call, &runtime__v1__list_container_stats_request__descriptor, &request));
     struct container **containers =
-        containers_passing(state, ((Runtime__V1__ListContainerStatsRequest *)request)->filter, &count);
+        table_containers(state, passes, ((Runtime__V1__ListContainerStatsRequest *)request)->filter, &count);
     autofree struct container_sample *samples = container_samples_take(containers, count, &pointers);
     response.n_stats = count;
     response.stats = pointers;

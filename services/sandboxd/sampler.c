@@ -149,58 +149,31 @@ static void pod_sample(struct pod *pod)
     pthread_mutex_unlock(&pod->d->lock);
 }
 
-/* Held. */
-static struct container **containers_due(struct sandboxd *d, size_t *ret_count)
+/* now_ns: BOOTTIME. */
+static bool container_is_due(const struct container *container, const void *now_ns)
 {
-    int64_t now_ns = clock_boottime_ns();
-    struct container **due = NULL;
-    size_t count = 0;
-
-    pthread_mutex_lock(&d->lock);
-    for (struct container *container = d->containers; container; container = container->next) {
-        if (container->record->state != CONTAINER_RUNNING || !cpu_rate_is_due(&container->cpu_rate, now_ns))
-            continue;
-        due = xreallocarray(due, count + 1, sizeof(*due));
-        due[count++] = container_hold(container);
-    }
-    pthread_mutex_unlock(&d->lock);
-    *ret_count = count;
-    return due;
+    return container->record->state == CONTAINER_RUNNING && cpu_rate_is_due(&container->cpu_rate, *(const int64_t *)now_ns);
 }
 
-static struct pod **pods_due(struct sandboxd *d, size_t *ret_count)
+static bool pod_is_due(const struct pod *pod, const void *now_ns)
 {
-    int64_t now_ns = clock_boottime_ns();
-    struct pod **due = NULL;
-    size_t count = 0;
-
-    pthread_mutex_lock(&d->lock);
-    for (struct pod *pod = d->pods; pod; pod = pod->next) {
-        if (pod->record->state != POD_READY || !cpu_rate_is_due(&pod->cpu_rate, now_ns))
-            continue;
-        due = xreallocarray(due, count + 1, sizeof(*due));
-        due[count++] = pod_hold(pod);
-    }
-    pthread_mutex_unlock(&d->lock);
-    *ret_count = count;
-    return due;
+    return pod->record->state == POD_READY && cpu_rate_is_due(&pod->cpu_rate, *(const int64_t *)now_ns);
 }
 
 /* The kernel's files do not wait for anybody: one thread reads them all. */
 static void cpu_times_sample(struct sandboxd *d)
 {
+    int64_t now_ns = clock_boottime_ns();
     size_t count = 0, pod_count = 0;
-    struct container **containers = containers_due(d, &count);
-    struct pod **pods = pods_due(d, &pod_count);
+    struct container **containers = table_containers(d, container_is_due, &now_ns, &count);
+    struct pod **pods = table_pods(d, pod_is_due, &now_ns, &pod_count);
 
     for (size_t i = 0; i < count; i++)
         container_sample(containers[i]);
-    for (size_t i = 0; i < pod_count; i++) {
+    for (size_t i = 0; i < pod_count; i++)
         pod_sample(pods[i]);
-        pod_release(pods[i]);
-    }
     containers_release(containers, count);
-    free(pods);
+    pods_release(pods, pod_count);
 }
 
 /* --- the thread ------------------------------------------------------------------------------------------------------ */

@@ -142,22 +142,31 @@ struct container *table_container_of_key(struct pod *pod, const Runtime__V1__Con
     return NULL;
 }
 
-struct container **table_containers_of(struct pod *pod, size_t *ret_count)
+struct container **table_containers(struct sandboxd *d, container_test *passes, const void *argument, size_t *ret_count)
 {
-    struct sandboxd *d = pod->d;
     size_t count = 0;
 
     pthread_mutex_lock(&d->lock);
     for (struct container *container = d->containers; container; container = container->next)
-        count += container->pod == pod;
+        count += passes(container, argument);
     struct container **containers = xcalloc(count + 1, sizeof(*containers));
     count = 0;
     for (struct container *container = d->containers; container; container = container->next)
-        if (container->pod == pod)
+        if (passes(container, argument))
             containers[count++] = container_hold(container);
     pthread_mutex_unlock(&d->lock);
     *ret_count = count;
     return containers;
+}
+
+static bool is_of(const struct container *container, const void *pod)
+{
+    return container->pod == pod;
+}
+
+struct container **table_containers_of(struct pod *pod, size_t *ret_count)
+{
+    return table_containers(pod->d, is_of, pod, ret_count);
 }
 
 void containers_release(struct container **containers, size_t count)
@@ -165,4 +174,28 @@ void containers_release(struct container **containers, size_t count)
     for (size_t i = 0; i < count; i++)
         container_release(containers[i]);
     free(containers);
+}
+
+struct pod **table_pods(struct sandboxd *d, pod_test *passes, const void *argument, size_t *ret_count)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&d->lock);
+    for (struct pod *pod = d->pods; pod; pod = pod->next)
+        count += passes(pod, argument);
+    struct pod **pods = xcalloc(count + 1, sizeof(*pods));
+    count = 0;
+    for (struct pod *pod = d->pods; pod; pod = pod->next)
+        if (passes(pod, argument))
+            pods[count++] = pod_hold(pod);
+    pthread_mutex_unlock(&d->lock);
+    *ret_count = count;
+    return pods;
+}
+
+void pods_release(struct pod **pods, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        pod_release(pods[i]);
+    free(pods);
 }

@@ -21,6 +21,13 @@ struct error *table_find_container(struct sandboxd *d, const char *id, struct co
 struct pod *table_pod_of_key(struct sandboxd *d, const Runtime__V1__PodSandboxMetadata *metadata);
 struct container *table_container_of_key(struct pod *pod, const Runtime__V1__ContainerMetadata *metadata);
 
-/* All containers of a pod in any state, as held references in an array that the caller frees. Takes d->lock. */
-struct container **table_containers_of(struct pod *pod, size_t *ret_count);
+/* Asked twice of each, under d->lock; must answer the same both times. */
+typedef bool pod_test(const struct pod *pod, const void *argument);
+typedef bool container_test(const struct container *container, const void *argument);
+
+/* Those that pass, held, in an array for pods_release() or containers_release(). Take d->lock. */
+struct pod **table_pods(struct sandboxd *d, pod_test *passes, const void *argument, size_t *ret_count);
+struct container **table_containers(struct sandboxd *d, container_test *passes, const void *argument, size_t *ret_count);
+struct container **table_containers_of(struct pod *pod, size_t *ret_count); /* all of a pod, in any state */
+void pods_release(struct pod **pods, size_t count);
 void containers_release(struct container **containers, size_t count);
