@@ -13,7 +13,6 @@
 #include "services/sandboxd/shim/container.h"
 #include "services/sandboxd/shim/container_delete.h"
 #include "services/sandboxd/shim/handlers.h"
-#include "services/sandboxd/shim/mount_staging.h"
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/shim.h"
 
@@ -127,10 +126,9 @@ static struct error *trees_remove(const struct shim *shim, void *input, struct t
     (void)output;
     if (!deletion->keeps_rootfs) {
         path_unmount(deletion->rootfs);
-        entries_unmount(deletion->volumes);
-        TRY(mounts_unstage_at(deletion->staged));
+        TRY(mount_places_remove(deletion->volumes));
+        TRY(mount_places_remove(deletion->staged));
         TRY(tree_remove(deletion->rootfs));
-        TRY(tree_remove(deletion->volumes));
         FAILPOINT("shim.delete.after_unmount");
         TRY(tree_remove(deletion->storage));
     }

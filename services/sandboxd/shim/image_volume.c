@@ -1,10 +1,8 @@
 /* SHIM_IMAGE_VOLUME: an image's files as a volume of a container. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/failpoint.h"
@@ -21,13 +19,12 @@ enum { PATH_SIZE = 4096 };
 /* Where a path of the image's own leads; its links lead nowhere out of it. The files never change, so the answer stays true. */
 static struct error *sub_path_find(const char *volume, const char *sub_path, char *ret)
 {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     autoclose int root = open(volume, O_PATH | O_DIRECTORY | O_CLOEXEC);
     char link[40];
 
     if (root < 0)
         return error_errno(errno, "open %s", volume);
-    autoclose int found = (int)syscall(SYS_openat2, root, sub_path, &how, sizeof(how));
+    autoclose int found = path_open_in_root(root, sub_path);
     if (found < 0)
         return error_errno(errno, "image_sub_path %s", sub_path);
     snprintf(link, sizeof(link), "/proc/self/fd/%d", found);

@@ -2,7 +2,6 @@
  * but crun 1.8.1's leaves it out where there is a user namespace. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <linux/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,8 +124,7 @@ static struct error *belows_find(const struct step *step, struct belows *belows)
 /* In the container's mount namespace. A runtime that did it already is right. */
 static struct error *below_attach(const struct below *below)
 {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    autoclose int target = (int)syscall(SYS_openat2, AT_FDCWD, below->target, &how, sizeof(how));
+    autoclose int target = path_open_in_root(AT_FDCWD, below->target);
     struct statx about;
 
     if (target < 0 && (errno == ENOENT || errno == ENOTDIR)) /* hidden by another mount of the container's */

@@ -2,7 +2,6 @@
  * "rro" would do it too, but older ones take the word for the file system's and leave what is below writable. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +21,7 @@ enum { PATH_SIZE = 4096, MOUNTS_SIZE_MAX = 64 << 20 };
 /* Where the container's path leads, as mountinfo names it. proc: the host's /proc/self. */
 static struct error *path_resolve(int proc, const char *path, char *ret)
 {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    autoclose int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+    autoclose int fd = path_open_in_root(AT_FDCWD, path);
     char link[40];
 
     if (fd < 0)

@@ -1,8 +1,5 @@
 /* SHIM_STAGE_MOUNTS: sources that are idmapped before the OCI runtime binds them, because Debian's runtimes cannot do it. They stay
  * no longer than that takes: a file system that is mounted cannot be given back. */
-#include "services/sandboxd/shim/mount_staging.h"
-
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -73,51 +70,13 @@ void mounts_stage(struct shim *shim, struct step *step)
         step_finish(shim, step, error_new(ERROR_FAILED_PRECONDITION, "the pod has no user namespace"));
 }
 
-/* Not as a tree: what a mount that is still there shows is the pod's volume. */
-static struct error *place_remove(const char *place)
-{
-    path_unmount(place);
-    FAILPOINT("shim.unstage.after_unmount");
-    if (unlink(place) < 0 && errno != ENOENT && rmdir(place) < 0)
-        return error_errno(errno, "remove %s", place);
-    return NULL;
-}
-
-static struct error *each_entry(const char *directory, struct error *(*remove)(const char *path))
-{
-    DIR *entries = opendir(directory);
-    struct error *failure = NULL;
-
-    if (!entries)
-        return errno == ENOENT ? NULL : error_errno(errno, "open %s", directory);
-    for (const struct dirent *entry; !failure && (entry = readdir(entries));) {
-        autofree char *path = xasprintf("%s/%s", directory, entry->d_name);
-        if (entry->d_name[0] != '.')
-            failure = remove(path);
-    }
-    closedir(entries);
-    if (!failure && rmdir(directory) < 0)
-        failure = error_errno(errno, "remove %s", directory);
-    return failure;
-}
-
-struct error *mounts_unstage_at(const char *directory)
-{
-    return each_entry(directory, place_remove);
-}
-
-struct error *mounts_unstage_all(const char *directory)
-{
-    return each_entry(directory, mounts_unstage_at);
-}
-
 static struct error *sources_unstage(const struct shim *shim, void *input, struct task_output *output)
 {
     autofree char *directory = NULL;
 
     (void)output;
     TRY(directory_of(shim, input, &directory));
-    return mounts_unstage_at(directory);
+    return mount_places_remove(directory);
 }
 
 void mounts_unstage(struct shim *shim, struct step *step)

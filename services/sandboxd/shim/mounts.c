@@ -5,12 +5,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <linux/openat2.h>
 #include <linux/stat.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "common/failpoint.h"
 #include "common/fd.h"
 #include "common/memory.h"
 
@@ -31,18 +35,49 @@ void path_unmount(const char *path)
         continue;
 }
 
-void entries_unmount(const char *directory)
+/* Not as a tree: what a mount that is still there shows is the pod's volume. */
+static struct error *place_remove(const char *place)
 {
-    DIR *listing = opendir(directory);
-    const struct dirent *entry;
+    path_unmount(place);
+    FAILPOINT("shim.unstage.after_unmount");
+    if (unlink(place) < 0 && errno != ENOENT && rmdir(place) < 0)
+        return error_errno(errno, "remove %s", place);
+    return NULL;
+}
 
-    while (listing && (entry = readdir(listing))) {
+static struct error *each_entry(const char *directory, struct error *(*remove)(const char *path))
+{
+    DIR *entries = opendir(directory);
+    struct error *failure = NULL;
+
+    if (!entries)
+        return errno == ENOENT ? NULL : error_errno(errno, "open %s", directory);
+    for (const struct dirent *entry; !failure && (entry = readdir(entries));) {
         autofree char *path = xasprintf("%s/%s", directory, entry->d_name);
         if (entry->d_name[0] != '.')
-            path_unmount(path);
+            failure = remove(path);
     }
-    if (listing)
-        closedir(listing);
+    closedir(entries);
+    if (!failure && rmdir(directory) < 0)
+        failure = error_errno(errno, "remove %s", directory);
+    return failure;
+}
+
+struct error *mount_places_remove(const char *directory)
+{
+    return each_entry(directory, place_remove);
+}
+
+struct error *mount_places_remove_all(const char *directory)
+{
+    return each_entry(directory, mount_places_remove);
+}
+
+int path_open_in_root(int root, const char *path)
+{
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+
+    return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
 struct error *mountinfo_read(char **ret)

@@ -9,8 +9,13 @@ bool path_is_mount(const char *path);
 /* Detaches all that is mounted there; nothing there is fine. */
 void path_unmount(const char *path);
 
-/* Detaches what is mounted on the entries of a directory; not there is fine. */
-void entries_unmount(const char *directory);
+/* Removes a directory of mount points, and what is mounted on each: never the files that a mount shows. Not there is fine.
+ * `_all`: a directory of such directories. */
+struct error *mount_places_remove(const char *directory) __attribute__((warn_unused_result));
+struct error *mount_places_remove_all(const char *directory) __attribute__((warn_unused_result));
+
+/* What the path leads to from root (AT_FDCWD: this process's), whose links lead nowhere out of it, as a descriptor of O_PATH; -1 and errno. */
+int path_open_in_root(int root, const char *path);
 
 /* The text of /proc/self/mountinfo, which the caller frees; and the path of a line of it ("\\040" is a space there), of PATH_MAX bytes. */
 struct error *mountinfo_read(char **ret) __attribute__((warn_unused_result));

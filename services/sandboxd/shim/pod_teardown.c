@@ -1,5 +1,6 @@
 /* SHIM_POD_TEARDOWN and SHIM_QUIT: the undo of all that the shim has made for its pod. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,6 @@
 #include "services/sandboxd/shim/container_delete.h"
 #include "services/sandboxd/shim/exec.h"
 #include "services/sandboxd/shim/handlers.h"
-#include "services/sandboxd/shim/mount_staging.h"
 #include "services/sandboxd/shim/mounts.h"
 #include "services/sandboxd/shim/shim.h"
 
@@ -78,20 +78,13 @@ static void drop_namespaces(struct shim *shim)
 
 static struct error *unmount_all_below(const char *directory)
 {
-    autofree char *pattern = xasprintf("%s/", directory);
-    FILE *mounts = fopen("/proc/self/mountinfo", "re");
-    char *line = NULL;
-    size_t room = 0;
+    autofree char *pattern = xasprintf("%s/", directory), *mounts = NULL;
+    char path[PATH_MAX], *rest = NULL;
 
-    if (!mounts)
-        return error_errno(errno, "open mountinfo");
-    while (getline(&line, &room, mounts) > 0) {
-        char path[4096];
-        if (sscanf(line, "%*s %*s %*s %*s %4095s", path) == 1 && strncmp(path, pattern, strlen(pattern)) == 0)
+    TRY(mountinfo_read(&mounts));
+    for (char *line = strtok_r(mounts, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        if (mountinfo_path(line, path) && strncmp(path, pattern, strlen(pattern)) == 0)
             path_unmount(path);
-    }
-    free(line);
-    fclose(mounts);
     return NULL;
 }
 
@@ -109,9 +102,9 @@ static struct error *pod_trees_remove(const struct shim *shim, void *input, stru
     TRY(unmount_all_below(shim->directory));
     FAILPOINT("shim.teardown.after_unmount");
     TRY(tree_remove(rootfs));
-    TRY(tree_remove(volumes));
+    TRY(mount_places_remove_all(volumes));
+    TRY(mount_places_remove_all(staged));
     TRY(tree_remove(shm));
-    TRY(mounts_unstage_all(staged));
     TRY(tree_remove(netns));
     return tree_remove(shim->storage);
 }

@@ -1,10 +1,8 @@
 /* SHIM_ROOTFS: the root of a container, and its passwd and group. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "common/failpoint.h"
 #include "common/memory.h"
@@ -37,10 +35,9 @@ static void rootfs_free(struct rootfs *rootfs)
 /* A regular file of the container's root, whatever links it has; a device or a FIFO is never opened. */
 static bool hand_over_file(struct task_output *output, int root, const char *path)
 {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     struct stat about;
 
-    autoclose int found = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+    autoclose int found = path_open_in_root(root, path);
     if (found < 0 || fstat(found, &about) < 0 || !S_ISREG(about.st_mode))
         return false;
     autofree char *again = xasprintf("/proc/self/fd/%d", found);
