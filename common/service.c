@@ -127,7 +127,6 @@ static struct error *prepare(struct running *running)
     if (running->service->open)
         TRY(running->service->open(running->service->state, context));
     TRY_TO(service_confine(running->config, running->service->privileges), "drop rights");
-    TRY_TO(service_restrict(running->config, running->service->privileges), "drop rights");
     return NULL;
 }
 

@@ -60,8 +60,8 @@ int service_fd(const struct service_context *context, const char *name);
 /* sd_notify(3)'s protocol to $NOTIFY_SOCKET; nothing where there is none. Text like "READY=1" or "STATUS=...". */
 void service_notify(const char *text);
 
-/* Drops to the user and capabilities of privileges, and then to its system calls and paths; used by service_main, stream, fetch and
- * unpack. Irreversible. Before there are threads, since most rights belong to a thread by itself. */
+/* Drops to the user and capabilities of privileges, and to its system calls and paths, which who is jailed does by service_restrict() when the
+ * jail stands. Irreversible. Before there are threads, since most rights belong to a thread by itself. */
 struct error *service_confine(const struct config *config, const struct service_privileges *privileges)
     __attribute__((warn_unused_result));
 struct error *service_restrict(const struct config *config, const struct service_privileges *privileges)

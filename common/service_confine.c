@@ -101,7 +101,7 @@ struct error *service_confine(const struct config *config, const struct service_
         return error_errno(errno, "set no_new_privs");
     if (prctl(PR_SET_DUMPABLE, 0) < 0) /* no other process of this user may look inside */
         return error_errno(errno, "clear dumpable");
-    return NULL;
+    return privileges->is_jailed ? NULL : service_restrict(config, privileges);
 }
 
 struct error *service_restrict(const struct config *config, const struct service_privileges *privileges)

@@ -184,7 +184,7 @@ static int try(const struct service_privileges *privileges, int (*act)(void))
 {
     struct error *failure = service_confine(scene->config, privileges);
 
-    if (!failure)
+    if (!failure && privileges->is_jailed)
         failure = service_restrict(scene->config, privileges);
     if (failure) {
         fprintf(stderr, "%s\n", failure->text);

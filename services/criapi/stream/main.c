@@ -62,7 +62,6 @@ static struct error *stream_run(const struct config *config, const struct servic
         return error_new(ERROR_INVALID_ARGUMENT, "no socket named \"stream\" was passed");
     TRY(signals_open(&signal_fd));
     TRY(service_confine(config, &stream_privileges));
-    TRY(service_restrict(config, &stream_privileges));
     prctl(PR_SET_NAME, "stream-waits");
     TRY(connection_accept(listener, signal_fd, &connection));
     close(listener);

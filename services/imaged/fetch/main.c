@@ -64,8 +64,6 @@ static struct error *fetch_open(struct fetch *fetch, int argc, char **argv)
     struct error *hosts_failure = registry_hosts_load(config->registry_config_path, fetch->hello.host, &fetch->hosts);
     struct error *failure = service_confine(config, &fetch_privileges);
     if (!failure)
-        failure = service_restrict(config, &fetch_privileges);
-    if (!failure)
         return hosts_failure;
     error_free(hosts_failure);
     return failure;
