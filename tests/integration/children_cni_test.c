@@ -60,12 +60,11 @@ static void an_add_that_sleeps_across_a_kill_gives_the_pod_one_address(void **st
                 add_across_a_kill(*state, places[i], victims[j], number++);
 }
 
-/* The second death meets the ADD that was run again after the undo: it leaves remains as the first did. */
-static void an_add_whose_shim_dies_twice_gives_the_pod_one_address(void **state)
+/* The shim dies in ADD, and the victim in the ADD that is run again after the undo. */
+static void add_after_an_undo(struct gated_node *gated, const char *name, const char *victim)
 {
     static const char add[] = "bridge.ADD.after", undo[] = "bridge.DEL.before";
-    struct gated_node *gated = *state;
-    struct life life = life_of(gated, "add-twice");
+    struct life life = life_of(gated, name);
 
     check(gate_set(&gated->gates, add));
     check(gate_set(&gated->gates, undo));
@@ -77,35 +76,23 @@ static void an_add_whose_shim_dies_twice_gives_the_pod_one_address(void **state)
     check(gate_set(&gated->gates, add));
     gate_open(&gated->gates, undo);
     check(gate_wait(&gated->gates, add, NULL));
-    kill_and_await(gated, "shim");
+    kill_and_await(gated, victim);
     gate_open(&gated->gates, add);
-    call_must_succeed(&life, add, "shim");
+    call_must_succeed(&life, add, victim);
     pod_must_have_one_address(gated, &life);
     pod_end(gated, &life);
 }
 
-/* sandboxd's death after the undo: its successor does not take the answer of an ADD that has been undone. */
+/* It leaves remains as the first death did. */
+static void an_add_whose_shim_dies_twice_gives_the_pod_one_address(void **state)
+{
+    add_after_an_undo(*state, "add-twice", "shim");
+}
+
+/* Its successor does not take the answer of an ADD that has been undone. */
 static void an_add_whose_sandboxd_dies_after_the_undo_gives_the_pod_one_address(void **state)
 {
-    static const char add[] = "bridge.ADD.after", undo[] = "bridge.DEL.before";
-    struct gated_node *gated = *state;
-    struct life life = life_of(gated, "add-undone");
-
-    check(gate_set(&gated->gates, add));
-    check(gate_set(&gated->gates, undo));
-    call_begin(&life, step_pod_run);
-    check(gate_wait(&gated->gates, add, NULL));
-    kill_and_await(gated, "shim");
-    gate_open(&gated->gates, add);
-    check(gate_wait(&gated->gates, undo, NULL));
-    check(gate_set(&gated->gates, add));
-    gate_open(&gated->gates, undo);
-    check(gate_wait(&gated->gates, add, NULL));
-    kill_and_await(gated, "sandboxd");
-    gate_open(&gated->gates, add);
-    call_must_succeed(&life, add, "sandboxd");
-    pod_must_have_one_address(gated, &life);
-    pod_end(gated, &life);
+    add_after_an_undo(*state, "add-undone", "sandboxd");
 }
 
 static void del_across_a_kill(struct gated_node *gated, const char *gate, const char *victim, unsigned number)

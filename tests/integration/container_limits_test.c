@@ -2,7 +2,7 @@
  * controller have is skipped where the host lacks it; scripts/test-vm has a host that lacks nothing. */
 #include <signal.h>
 
-#include "tests/integration/node_fixture.h"
+#include "tests/integration/container_scene.h"
 
 enum { LIMIT = 32 << 20, OOM_TIMES = 12 };
 
@@ -12,27 +12,11 @@ static const char *const sleeping[] = {"/bin/sleep", "1000", NULL};
 static const char *const greedy[] = {"/bin/sh", "-c", "exec tail /dev/zero", NULL};
 static const char *const greedy_child[] = {"/bin/sh", "-c", "tail /dev/zero; exit 3", NULL};
 
-struct scene {
-    struct fixture *fixture;
-    struct pod_request pod;
-    struct container_request container;
-    char *pod_id;
-    char *id;
-};
-
 static void scene_open(struct scene *scene, struct fixture *fixture, const char *const *command)
 {
     *scene = (struct scene){.fixture = fixture};
     scene->pod_id = pod_begin_plain(fixture, &scene->pod, "limited", true);
     container_request_init(&scene->container, &scene->pod, scene->pod_id, "main", busybox, command);
-}
-
-static void scene_close(struct scene *scene)
-{
-    free(scene->id);
-    pod_end(scene->fixture, scene->pod_id);
-    container_request_fini(&scene->container);
-    pod_request_fini(&scene->pod);
 }
 
 static void cgroup_file_is(const struct scene *scene, const char *controller, const char *file, const char *expected)

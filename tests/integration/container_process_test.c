@@ -4,19 +4,11 @@
 
 #include <linux/capability.h>
 
-#include "tests/integration/node_fixture.h"
+#include "tests/integration/container_scene.h"
 
 static const char *const sleeping[] = {"/bin/sleep", "1000", NULL};
 
 /* A pod with one container, on the host's network: what is tested is the container. */
-struct scene {
-    struct fixture *fixture;
-    struct pod_request pod;
-    struct container_request container;
-    char *pod_id;
-    char *id;
-};
-
 static void scene_open(struct scene *scene, struct fixture *fixture, const char *name)
 {
     *scene = (struct scene){.fixture = fixture};
@@ -27,14 +19,6 @@ static void scene_open(struct scene *scene, struct fixture *fixture, const char 
 static void scene_start(struct scene *scene)
 {
     scene->id = container_begin(scene->fixture, &scene->container);
-}
-
-static void scene_close(struct scene *scene)
-{
-    free(scene->id);
-    pod_end(scene->fixture, scene->pod_id);
-    container_request_fini(&scene->container);
-    pod_request_fini(&scene->pod);
 }
 
 static void prints(struct scene *scene, const char *script, const char *expected)

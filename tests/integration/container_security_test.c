@@ -4,19 +4,11 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "tests/integration/node_fixture.h"
+#include "tests/integration/container_scene.h"
 
 static const char *const sleeping[] = {"/bin/sleep", "1000", NULL};
 
 /* A pod with one container, on the host's network. */
-struct scene {
-    struct fixture *fixture;
-    struct pod_request pod;
-    struct container_request container;
-    char *pod_id;
-    char *id;
-};
-
 static void scene_open(struct scene *scene, struct fixture *fixture, const char *name)
 {
     *scene = (struct scene){.fixture = fixture};
@@ -36,14 +28,6 @@ static void scene_start_next(struct scene *scene, const char *name)
     free(scene->id);
     scene->container.metadata.name = (char *)name;
     scene_start(scene);
-}
-
-static void scene_close(struct scene *scene)
-{
-    free(scene->id);
-    pod_end(scene->fixture, scene->pod_id);
-    container_request_fini(&scene->container);
-    pod_request_fini(&scene->pod);
 }
 
 static void prints(struct scene *scene, const char *script, const char *expected)

@@ -4,8 +4,6 @@
 #include "tests/integration/node_failpoints.h"
 #include "tests/integration/volume_scene.h"
 
-enum { CALL_MS = 60000, PULLS_MAX = 3 };
-
 static const char *const data = "docker.io/test/data:1";
 static const char *const bare = "docker.io/test/bare:1";
 
@@ -36,17 +34,6 @@ static Runtime__V1__Mount *image_mount_add(struct mount_list *mounts, struct sce
     mount->host_path = (char *)"";
     mount->image = image;
     return mount;
-}
-
-static void image_remove(struct fixture *fixture, const char *image)
-{
-    Runtime__V1__ImageSpec spec = spec_of(image);
-    Runtime__V1__RemoveImageRequest request = RUNTIME__V1__REMOVE_IMAGE_REQUEST__INIT;
-    Runtime__V1__RemoveImageResponse *reply;
-
-    request.image = &spec;
-    check(CRI_CALL(fixture->node.client, "ImageService", "RemoveImage", &request.base, CALL_MS, remove_image_response, &reply));
-    runtime__v1__remove_image_response__free_unpacked(reply, NULL);
 }
 
 static void an_images_files_are_there_and_nobody_changes_them(void **state)
@@ -117,7 +104,7 @@ static void a_removed_image_stays_a_volume(void **state)
     scene_open(&scene, fixture, "removed");
     image_mount_add(&mounts, &scene, &image, "/data");
     autofree char *user = container_begin(fixture, &scene.container);
-    image_remove(fixture, data);
+    check(workload_image_remove(&fixture->work, data));
     scene.container.metadata.attempt = 1;
     check_refused(container_request_send(&scene.container, fixture->node.client, &id), ERROR_NOT_FOUND, "mount image \"docker.io/test/data:1\" at /data");
     check(node_kill(&fixture->node, "imaged"));

@@ -18,7 +18,7 @@
 #include "tests/support/registry.h"
 #include "tests/support/workload.h"
 
-enum { CALL_MS = 60000, SETTLE_TRIES = 300 };
+enum { SETTLE_TRIES = 300 };
 
 static const char *const image = "docker.io/test/layered:1";
 
@@ -76,19 +76,6 @@ static char *container_run(struct fixture *fixture, const char *pod, const char 
     return id;
 }
 
-static void image_remove(struct fixture *fixture)
-{
-    Runtime__V1__ImageSpec spec = RUNTIME__V1__IMAGE_SPEC__INIT;
-    Runtime__V1__RemoveImageRequest request = RUNTIME__V1__REMOVE_IMAGE_REQUEST__INIT;
-    Runtime__V1__RemoveImageResponse *reply;
-
-    spec.image = (char *)image;
-    request.image = &spec;
-    check(CRI_CALL(fixture->work.client, "ImageService", "RemoveImage", &request.base, CALL_MS, remove_image_response,
-                   &reply));
-    runtime__v1__remove_image_response__free_unpacked(reply, NULL);
-}
-
 static size_t layers_count(struct fixture *fixture)
 {
     autofree char *command = xasprintf("ls %s/imaged/layers | wc -l", fixture->node.root);
@@ -128,7 +115,7 @@ static void a_container_sees_the_layers_as_one_tree(void **state)
     prints(fixture, container, "ls /opt", "file\n");
     prints(fixture, container, "cat /var/run.d", "late\n");
     pod_end(fixture, pod);
-    image_remove(fixture);
+    check(workload_image_remove(&fixture->work, image));
     layers_settle_at(fixture, 0);
 }
 
@@ -145,7 +132,7 @@ static void a_directory_keeps_what_it_was_when_a_layer_only_puts_a_file_into_it(
            "1777 0:0\n700 1000:1000\n755 0:0\n");
     prints(fixture, container, "stat -c %Y /tmp", "1000000000\n");
     pod_end(fixture, pod);
-    image_remove(fixture);
+    check(workload_image_remove(&fixture->work, image));
     layers_settle_at(fixture, 0);
 }
 
@@ -160,7 +147,7 @@ static void a_removed_image_goes_when_its_last_container_has_gone(void **state)
     check(workload_pod_run(&fixture->work, "used", 0, true, NULL, &pod));
     first = container_run(fixture, pod, "first");
     second = container_run(fixture, pod, "second");
-    image_remove(fixture);
+    check(workload_image_remove(&fixture->work, image));
     struct error *failure = workload_create(&fixture->work, pod, true,
                                             &(struct workload_container){.name = "third", .image = image}, &again);
     assert_non_null(failure);

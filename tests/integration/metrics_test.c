@@ -1,7 +1,7 @@
 /* ListMetricDescriptors and ListPodSandboxMetrics: every metric that the validation suite knows, with the kernel's own numbers. */
 #include <dirent.h>
 
-#include "tests/integration/node_fixture.h"
+#include "tests/integration/container_scene.h"
 #include "cli/clients/cri_stream.h"
 
 enum { CALL_TIMEOUT_MS = 30000, TRIES = 300, PAUSE_US = 100000, LIMIT = 64 << 20, BASE_LABELS = 6 };
@@ -70,14 +70,6 @@ static const struct {
 };
 enum { KNOWN = sizeof(known) / sizeof(known[0]) };
 
-struct scene {
-    struct fixture *fixture;
-    struct pod_request pod;
-    struct container_request container;
-    char *pod_id;
-    char *id;
-};
-
 /* A listening socket, a child, and 2 MiB of a file. */
 static const char *const working[] = {
     "/bin/sh", "-c", "head -c 2097152 /dev/zero > /file; nc -l -p 7777 & sleep 1000 & echo done > /done; wait", NULL};
@@ -93,14 +85,6 @@ static void scene_open(struct scene *scene, struct fixture *fixture)
     scene->container.resources.cpu_period = 60000;
     scene->id = container_begin(fixture, &scene->container);
     script_prints(fixture, scene->id, "until test -e /done && netstat -ltn | grep -q 7777; do sleep 0.1; done; echo rests", "rests\n");
-}
-
-static void scene_close(struct scene *scene)
-{
-    free(scene->id);
-    pod_end(scene->fixture, scene->pod_id);
-    container_request_fini(&scene->container);
-    pod_request_fini(&scene->pod);
 }
 
 static Runtime__V1__ListMetricDescriptorsResponse *descriptors_get(struct fixture *fixture)

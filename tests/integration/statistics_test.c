@@ -1,5 +1,5 @@
 /* What statistics say of a container is what its cgroup's own files say, and its writable layer. */
-#include "tests/integration/node_fixture.h"
+#include "tests/integration/container_scene.h"
 
 enum { CALL_TIMEOUT_MS = 30000, LIMIT = 64 << 20 };
 
@@ -11,14 +11,6 @@ static const char *const working[] = {
     "echo done > /done; exec sleep 1000",
     NULL};
 
-struct scene {
-    struct fixture *fixture;
-    struct pod_request pod;
-    struct container_request container;
-    char *pod_id;
-    char *id;
-};
-
 static void scene_open(struct scene *scene, struct fixture *fixture)
 {
     *scene = (struct scene){.fixture = fixture};
@@ -27,14 +19,6 @@ static void scene_open(struct scene *scene, struct fixture *fixture)
     scene->container.resources.memory_limit_in_bytes = LIMIT;
     scene->id = container_begin(fixture, &scene->container);
     script_prints(fixture, scene->id, "until test -e /done; do sleep 0.1; done; echo rests", "rests\n");
-}
-
-static void scene_close(struct scene *scene)
-{
-    free(scene->id);
-    pod_end(scene->fixture, scene->pod_id);
-    container_request_fini(&scene->container);
-    pod_request_fini(&scene->pod);
 }
 
 static char *cgroup_text(const struct scene *scene, const char *controller, const char *file)

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "tests/integration/container_scene.h"
 #include "tests/integration/node_failpoints.h"
 
 static const char *const sleeping[] = {"/bin/sleep", "1000", NULL};
@@ -11,14 +12,6 @@ static const char *const sleeping[] = {"/bin/sleep", "1000", NULL};
 static const char *const leaving[] = {"/bin/sh", "-c", "sleep 1000 & exit 5", NULL};
 
 enum { OUTPUT_MAX = 4096 };
-
-struct scene {
-    struct fixture *fixture;
-    struct pod_request pod;
-    struct container_request container;
-    char *pod_id;
-    char *id;
-};
 
 static bool has_driver(void **state)
 {
@@ -33,14 +26,6 @@ static void scene_open(struct scene *scene, struct fixture *fixture, const char 
         scene->pod.system.cgroup_parent = (char *)cgroup_parent;
     scene->pod_id = pod_begin(fixture, &scene->pod);
     container_request_init(&scene->container, &scene->pod, scene->pod_id, "main", busybox, command);
-}
-
-static void scene_close(struct scene *scene)
-{
-    free(scene->id);
-    pod_end(scene->fixture, scene->pod_id);
-    container_request_fini(&scene->container);
-    pod_request_fini(&scene->pod);
 }
 
 /* A command's output, without the newline at its end; the caller frees it. */

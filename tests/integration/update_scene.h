@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "tests/integration/container_scene.h"
 #include "tests/integration/node_failpoints.h"
 
 enum { CALL_TIMEOUT_MS = 60000, MIB = 1 << 20 };
@@ -11,14 +12,6 @@ static const char *const sleeping[] = {"/bin/sleep", "1000", NULL};
 
 /* Holds 24 MiB that nobody can reclaim. */
 static const char *const filled[] = {"/bin/sh", "-c", "head -c 25165824 /dev/zero > /dev/shm/filled; echo done > /done; exec sleep 1000", NULL};
-
-struct scene {
-    struct fixture *fixture;
-    struct pod_request pod;
-    struct container_request container;
-    char *pod_id;
-    char *id;
-};
 
 static inline void scene_make(struct scene *scene, struct fixture *fixture, const char *const *command)
 {
@@ -38,14 +31,6 @@ static inline void scene_open(struct scene *scene, struct fixture *fixture, cons
     scene->id = container_begin(fixture, &scene->container);
     if (command == filled)
         script_prints(fixture, scene->id, "until test -e /done; do sleep 0.1; done; echo rests", "rests\n");
-}
-
-static inline void scene_close(struct scene *scene)
-{
-    free(scene->id);
-    pod_end(scene->fixture, scene->pod_id);
-    container_request_fini(&scene->container);
-    pod_request_fini(&scene->pod);
 }
 
 static inline struct error *update(const struct scene *scene, const Runtime__V1__LinuxContainerResources *resources)

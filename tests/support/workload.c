@@ -59,6 +59,19 @@ struct error *workload_pull(struct workload *work, const char *reference, char *
     return NULL;
 }
 
+struct error *workload_image_remove(struct workload *work, const char *reference)
+{
+    Runtime__V1__ImageSpec spec = RUNTIME__V1__IMAGE_SPEC__INIT;
+    Runtime__V1__RemoveImageRequest request = RUNTIME__V1__REMOVE_IMAGE_REQUEST__INIT;
+    Runtime__V1__RemoveImageResponse *reply;
+
+    spec.image = (char *)reference;
+    request.image = &spec;
+    CALL(work, "ImageService", "RemoveImage", &request, remove_image_response, &reply);
+    runtime__v1__remove_image_response__free_unpacked(reply, NULL);
+    return NULL;
+}
+
 struct error *workload_pod_run(struct workload *work, const char *name, uint32_t attempt, bool host_network, const char *handler,
                                char **ret_pod)
 {

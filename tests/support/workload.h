@@ -34,6 +34,7 @@ struct workload_state {
 /* Every text returned is the caller's. Log files are at NODE/logs/POD-NAME/CONTAINER-NAME.log. */
 struct error *workload_pull(struct workload *work, const char *reference, char **ret_image)
     __attribute__((warn_unused_result));
+struct error *workload_image_remove(struct workload *work, const char *reference) __attribute__((warn_unused_result));
 struct error *workload_pod_run(struct workload *work, const char *name, uint32_t attempt, bool host_network, const char *handler,
                                char **ret_pod) __attribute__((warn_unused_result));
 struct error *workload_pod_ip(struct workload *work, const char *pod, char **ret_ip) __attribute__((warn_unused_result));
