@@ -1,34 +1,21 @@
 /* How chaos gets a world of its own, and what is swept away after it. */
 #include <errno.h>
 #include <ftw.h>
-#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "cli/chaos/cgroups.h"
 #include "cli/chaos/node.h"
+#include "common/loopback.h"
 #include "common/memory.h"
 
 enum { SWEEP_ROUNDS = 50, SWEEP_PAUSE_US = 100000 };
-
-static struct error *loopback_up(void)
-{
-    struct ifreq request = {.ifr_name = "lo"};
-    autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
-        return error_errno(errno, "lo");
-    request.ifr_flags |= IFF_UP;
-    return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? error_errno(errno, "set lo up") : NULL;
-}
 
 /* crun refuses hybrid cgroups; with the version 2 tree hidden the host is a plain version 1 host. */
 static struct error *mounts_make(void)

@@ -5,19 +5,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "common/clock.h"
 #include "common/fd.h"
+#include "common/loopback.h"
 #include "common/memory.h"
 #include "common/shim_protocol.h"
 #include "proto/cri.pb-c.h"
@@ -35,16 +33,6 @@ static void must(int result, const char *what)
     _exit(2);
 }
 
-static void loopback_up(void)
-{
-    struct ifreq request = {.ifr_name = "lo"};
-    autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    must(ioctl(fd, SIOCGIFFLAGS, &request), "read the flags of lo");
-    request.ifr_flags |= IFF_UP;
-    must(ioctl(fd, SIOCSIFFLAGS, &request), "set lo up");
-}
-
 void node_isolate(void)
 {
     must(unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare");
@@ -55,7 +43,11 @@ void node_isolate(void)
         must(mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL), "show the version 2 cgroups alone");
     else if (access("/sys/fs/cgroup/unified/cgroup.controllers", F_OK) == 0)
         must(mount("none", "/sys/fs/cgroup/unified", "tmpfs", 0, NULL), "hide the version 2 cgroups");
-    loopback_up();
+    autoptr(error) down = loopback_up();
+    if (down) {
+        fprintf(stderr, "node: %s\n", down->text);
+        _exit(2);
+    }
 }
 
 static struct error *file_write(const char *directory, const char *name, const char *text)

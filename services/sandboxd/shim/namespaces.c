@@ -3,36 +3,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "common/failpoint.h"
 #include "common/fd.h"
+#include "common/loopback.h"
 #include "common/memory.h"
 #include "services/sandboxd/shim/first_process.h"
 #include "services/sandboxd/shim/shim.h"
 #include "services/sandboxd/shim/sysctls.h"
-
-static struct error *loopback_up(void)
-{
-    struct ifreq request = {.ifr_name = "lo"};
-    autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
-        return error_errno(errno, "look at lo");
-    request.ifr_flags |= IFF_UP;
-    if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
-        return error_errno(errno, "set lo up");
-    return NULL;
-}
 
 static struct error *network_pin(const char *path)
 {

@@ -2,13 +2,11 @@
 #include "tests/integration/imaged/bench.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -21,6 +19,7 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/ipc.h"
+#include "common/loopback.h"
 #include "common/memory.h"
 
 enum { CALL_LIMIT_S = 60, SETTLE_TRIES = 900 };
@@ -48,12 +47,9 @@ void refused(struct error *failure, enum error_code code, const char *word)
 
 void bench_isolate(void)
 {
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-
     assert_int_equal(unshare(CLONE_NEWNS | CLONE_NEWNET), 0);
     assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-    autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+    fine(loopback_up());
 }
 
 void bench_prepare(struct bench *bench)
