@@ -9,9 +9,17 @@ repository=$(cd "$(dirname "$0")/../.." && pwd)
 . "$repository/scripts/node.sh"
 node_enter bhf "$0" "$bin"
 
+# What a run that did not end well keeps for a look: here nobody looks.
+kept_remove() {
+  local kept
+  kept=$(sed -n "s/^chaos: the runtime's log and files: //p" "$node_dir/chaos.log")
+  [ -z "$kept" ] || rm -rf "$kept"
+}
+
 fail() {
   printf 'finds: %s\n' "$*" >&2
   cat "$node_dir/chaos.log" >&2
+  kept_remove
   exit 1
 }
 
@@ -27,6 +35,7 @@ grep -q 'repeat by: bulkhead chaos --seed 7 ' "$node_dir/chaos.log" || fail "no 
 [ "$(jq '[.violationsByKind[]] | add' "$node_dir/chaos.json")" = "$(jq .violations "$node_dir/chaos.json")" ] || fail "the sum is wrong"
 [ "$(jq '.killList | length' "$node_dir/chaos.json")" = "$(jq .kills "$node_dir/chaos.json")" ] || fail "kills are missing"
 grep -q 'ended with 137' "$node_dir/chaos.html" || fail "no wrong exit code in the page"
+kept_remove
 ! grep -qE '(src|href)=|url\(|@import' "$node_dir/chaos.html" || fail "the page has something from elsewhere"
 # The same without kills has none.
 "$bin/bulkhead" chaos --config "$node_dir/config.json" --node --keep-network --image "$node_reference" --duration 3s --rate 0 \
@@ -38,5 +47,6 @@ for wrong in '--targets nobody' '--node --image docker.io/library/none:none --ke
   # shellcheck disable=SC2086 # of words
   "$bin/bulkhead" chaos --config "$node_dir/config.json" $wrong > "$node_dir/chaos.log" 2>&1 || status=$?
   [ "$status" = 2 ] || fail "chaos $wrong: exit status $status, not 2"
+  kept_remove
 done
 echo "finds: it tells right from wrong"
